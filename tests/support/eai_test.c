@@ -1,0 +1,119 @@
+/* The asserts and helpers of eai_test.h. */
+#include "support/eai_test.h"
+
+#include <ftw.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <efficientai/alloc.h>
+
+void eai_test_assert_ok(eai_status status, const eai_error *err, const char *file, int line)
+{
+    if (status != EAI_OK) {
+        print_error("%s: %s\n", eai_status_name(status), err ? err->message : "(no message)");
+        _fail(file, line);
+    }
+}
+
+void eai_test_assert_fails(eai_status status, eai_status code, const eai_error *err,
+                           const char *text, const char *file, int line)
+{
+    if (status != code) {
+        print_error("expected %s, got %s: %s\n", eai_status_name(code), eai_status_name(status),
+                    err ? err->message : "");
+        _fail(file, line);
+    }
+    if (text && (!err || !strstr(err->message, text))) {
+        print_error("message '%s' does not contain '%s'\n", err ? err->message : "(none)", text);
+        _fail(file, line);
+    }
+}
+
+void eai_test_assert_close(const float *actual, const float *expected, size_t n, double rtol,
+                           double atol, const char *file, int line)
+{
+    size_t worst = 0;
+    double worst_excess = 0;
+    for (size_t i = 0; i < n; i++) {
+        double a = (double)actual[i];
+        double e = (double)expected[i];
+        double excess = fabs(a - e) - (atol + rtol * fabs(e));
+        if (isnan(a) != isnan(e))
+            excess = HUGE_VAL;
+        if (isinf(e) && a == e)
+            excess = -1;
+        if (excess > worst_excess) {
+            worst_excess = excess;
+            worst = i;
+        }
+    }
+    if (worst_excess > 0) {
+        print_error("worst at %zu of %zu: actual %.9g, expected %.9g (rtol %g, atol %g)\n", worst, n,
+                    (double)actual[worst], (double)expected[worst], rtol, atol);
+        _fail(file, line);
+    }
+}
+
+const char *eai_test_model_path(void)
+{
+    static char path[4096];
+    const char *given = getenv("EFFICIENTAI_TEST_MODEL");
+    const char *cache = getenv("EFFICIENTAI_CACHE");
+    const char *xdg = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    const char *tail = "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+
+    if (given && *given)
+        snprintf(path, sizeof(path), "%s", given);
+    else if (cache && *cache)
+        snprintf(path, sizeof(path), "%s/%s", cache, tail);
+    else if (xdg && *xdg)
+        snprintf(path, sizeof(path), "%s/efficientai/%s", xdg, tail);
+    else
+        snprintf(path, sizeof(path), "%s/.cache/efficientai/%s", home ? home : "", tail);
+    return access(path, R_OK) == 0 ? path : NULL;
+}
+
+char *eai_test_make_folder(void)
+{
+    char path[] = "/tmp/eai-test-XXXXXX";
+    assert_non_null(mkdtemp(path));
+    return strdup(path);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+void eai_test_remove_folder(char *path)
+{
+    nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    free(path);
+}
+
+void eai_test_torture(eai_status (*fn)(void *ud, eai_error *err), void *ud)
+{
+    for (uint64_t n = 1; n < 100000; n++) {
+        eai_error err = EAI_ERROR_INIT;
+        eai_alloc_fail_at(n);
+        eai_status st = fn(ud, &err);
+        bool reached = eai_alloc_count() >= n;
+        eai_alloc_fail_at(0);
+        if (!reached) {
+            eai_test_assert_ok(st, &err, __FILE__, __LINE__);
+            return;
+        }
+        if (st != EAI_ERR_NOMEM || err.message[0] == '\0') {
+            print_error("allocation %llu failed: got %s with message '%s'\n", (unsigned long long)n,
+                        eai_status_name(st), err.message);
+            fail();
+        }
+    }
+    fail_msg("more than 100000 allocations");
+}
