@@ -1,0 +1,85 @@
+/* Storage types of tensors, one row each, and shapes.
+ *
+ * A row of a tensor (its last dimension) is a whole number of blocks. Plain types have blocks of one
+ * element. Quantized types keep `block` elements in `bytes` bytes; they are operands of products and of
+ * row look-ups, and are unpacked a panel at a time, never as a whole. To add a storage format: a row
+ * here, its GGUF number in formats/gguf.c, and an unpack routine in engine/cpu/unpack.inc.c. */
+#ifndef EAI_DTYPE_H
+#define EAI_DTYPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <efficientai/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* clang-format off */
+/*    id    name     block bytes  safetensors  kind */
+#define EAI_DTYPE_TABLE(X)                          \
+    X(F32,  "f32",    1,  4,      "F32",  FLOAT)    \
+    X(F64,  "f64",    1,  8,      "F64",  FLOAT)    \
+    X(F16,  "f16",    1,  2,      "F16",  FLOAT)    \
+    X(BF16, "bf16",   1,  2,      "BF16", FLOAT)    \
+    X(I32,  "i32",    1,  4,      "I32",  INTEGER)  \
+    X(I64,  "i64",    1,  8,      "I64",  INTEGER)  \
+    X(U8,   "u8",     1,  1,      "U8",   INTEGER)  \
+    X(Q8_0, "q8_0",  32, 34,      NULL,   QUANTIZED) /* f16 d; 32 x i8:  x = d*q */                    \
+    X(Q4_0, "q4_0",  32, 18,      NULL,   QUANTIZED) /* f16 d; 16 x 2 nibbles: x = d*(q-8) */          \
+    X(Q4_1, "q4_1",  32, 20,      NULL,   QUANTIZED) /* f16 d, f16 m; 16 x 2 nibbles: x = d*q + m */
+/* nibble order of q4_x: byte j holds element j in its low half and element j+16 in its high half */
+/* clang-format on */
+
+typedef enum eai_dtype {
+#define EAI_DTYPE_ENUM(id, name, block, bytes, st, kind) EAI_##id,
+    EAI_DTYPE_TABLE(EAI_DTYPE_ENUM)
+#undef EAI_DTYPE_ENUM
+        EAI_DTYPE_COUNT
+} eai_dtype;
+
+typedef enum eai_dtype_kind { EAI_DTYPE_FLOAT, EAI_DTYPE_INTEGER, EAI_DTYPE_QUANTIZED } eai_dtype_kind;
+
+typedef struct eai_dtype_spec {
+    const char *name;        /* "q4_1" */
+    int block;               /* elements a block */
+    int bytes;               /* bytes a block */
+    const char *safetensors; /* the name in that format, or NULL */
+    eai_dtype_kind kind;
+} eai_dtype_spec;
+
+/* The row of a type. `t` must be valid. Static. */
+EAI_API const eai_dtype_spec *eai_dtype_get(eai_dtype t);
+/* Finds a type by name; false when there is none. */
+EAI_API bool eai_dtype_from_name(eai_dtype *out, const char *name);
+
+#define EAI_MAX_DIMS 5
+
+/* Dimensions, outermost first, contiguous. n_dims 0 is a scalar (one element). */
+typedef struct eai_shape {
+    int n_dims;
+    int64_t dim[EAI_MAX_DIMS];
+} eai_shape;
+
+#define EAI_SHAPE0 ((eai_shape){0, {0}})
+#define EAI_SHAPE1(a) ((eai_shape){1, {(a)}})
+#define EAI_SHAPE2(a, b) ((eai_shape){2, {(a), (b)}})
+#define EAI_SHAPE3(a, b, c) ((eai_shape){3, {(a), (b), (c)}})
+#define EAI_SHAPE4(a, b, c, d) ((eai_shape){4, {(a), (b), (c), (d)}})
+
+EAI_API int64_t eai_shape_elements(const eai_shape *s); /* product; 1 for a scalar */
+EAI_API bool eai_shape_equal(const eai_shape *a, const eai_shape *b);
+/* "[4,512]" into buf; returns buf. */
+EAI_API char *eai_shape_print(char *buf, size_t n, const eai_shape *s);
+/* Bytes of a tensor; false when the last dimension is no whole number of blocks, a dimension is negative
+ * or the size overflows. */
+EAI_API bool eai_tensor_bytes(size_t *out, eai_dtype t, const eai_shape *s);
+/* Bytes of one row of n elements (n a multiple of the block). */
+EAI_API size_t eai_row_bytes(eai_dtype t, int64_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
