@@ -1,0 +1,61 @@
+/* What a backend implements. A backend sees steps only: operations with places, in order.
+ *
+ * To add a backend: fill an eai_backend_ops, embed eai_backend as the first member of your own struct, and
+ * add a row to the table in engine/backend.c. */
+#ifndef EAI_GRAPH_BACKEND_H
+#define EAI_GRAPH_BACKEND_H
+
+#include "graph/ops.h"
+
+/* One elementwise operation of a fused chain. Operand numbers below n_in are the step's inputs (same number
+ * of elements as the output, or one element); number n_in + i is the result of instruction i. The last
+ * instruction's result is the output. */
+typedef struct eai_fused_instruction {
+    eai_op op;
+    int a, b; /* b is -1 for one-operand operations */
+    eai_op_params params;
+} eai_fused_instruction;
+
+#define EAI_FUSED_MAX 16
+typedef struct eai_fused {
+    int n;
+    eai_fused_instruction code[EAI_FUSED_MAX];
+} eai_fused;
+
+typedef struct eai_step {
+    eai_op op;
+    int n_in, n_out;
+    eai_operand in[EAI_MAX_INPUTS];
+    eai_operand out[EAI_MAX_OUTPUTS]; /* data NULL: not wanted */
+    eai_op_params params;
+    const eai_fused *fused; /* op FUSED, else NULL */
+    const char *scope;      /* for profiles; may be "" */
+} eai_step;
+/* MATMUL with a third input: out = alpha * a b + c. When in[2].data == out[0].data the sum is in place. */
+
+typedef struct eai_backend_ops {
+    const char *name;
+    /* EAI_F32, or EAI_F64 for the reference: the type in which F32 intermediate values are kept. */
+    eai_dtype compute;
+    bool fuse;     /* the planner may make FUSED steps and MATMUL steps with a third input */
+    bool in_place; /* outputs may share the place of an input that dies there */
+    /* NULL when the step can run, else why not (static text). */
+    const char *(*refuses)(const eai_backend *b, const eai_step *s);
+    /* Scratch bytes that the step needs while it runs. */
+    size_t (*workspace)(const eai_backend *b, const eai_step *s);
+    /* Memory for activations and inputs, aligned to 64 bytes; NULL on failure. */
+    void *(*alloc)(eai_backend *b, size_t bytes);
+    void (*release)(eai_backend *b, void *p);
+    eai_status (*run)(eai_backend *b, const eai_step *steps, size_t n, void *workspace, eai_error *err);
+    void (*close)(eai_backend *b);
+} eai_backend_ops;
+
+struct eai_backend {
+    const eai_backend_ops *ops;
+    char description[128];
+    char isa[32];
+    int n_threads;
+    eai_precision precision;
+};
+
+#endif
