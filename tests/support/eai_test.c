@@ -1,4 +1,5 @@
 /* The asserts and helpers of eai_test.h. */
+#define _XOPEN_SOURCE 700 /* nftw() */
 #include "support/eai_test.h"
 
 #include <ftw.h>

@@ -1,0 +1,120 @@
+/* Error objects: formatting a message, and putting context in front of one.
+ *
+ * Why: see error.h. What is careful here: the arguments may point into the very message that is
+ * being replaced, text from files and from the network must not reach a terminal as control codes,
+ * and a message that is cut is cut between characters. Start at set_message(). */
+#include <efficientai/error.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/banned.h"
+
+/* Replaces control characters, C0 and DEL as well as C1 (U+0080 to U+009F: c2 80 .. c2 9f, which
+ * some terminals obey), so that a message is one line of harmless text. */
+static void clean_text(char *s)
+{
+    for (unsigned char *p = (unsigned char *)s; *p; p++) {
+        if (*p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        } else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
+            p[0] = '?';
+            p[1] = '?';
+        }
+    }
+}
+
+/* Ends a text that did not fit into its `size` bytes with "...", not in the middle of a UTF-8
+ * character. */
+static void mark_cut(char *s, size_t size)
+{
+    size_t end = size - 4;
+
+    while (end > 0 && ((unsigned char)s[end] & 0xc0) == 0x80)
+        end--;
+    memcpy(s + end, "...", 4);
+}
+
+/* text is a complete message of at most size bytes, or the beginning of one when `n` (what
+ * vsnprintf returned) says that more was wanted. */
+static void set_message(eai_error *err, eai_status code, char *text, int n)
+{
+    size_t size = sizeof(err->message);
+
+    if (n < 0)
+        text[0] = '\0';
+    else if ((size_t)n >= size)
+        mark_cut(text, size);
+    clean_text(text);
+    err->code = code;
+    memcpy(err->message, text, strlen(text) + 1);
+}
+
+eai_status eai_error_set(eai_error *err, eai_status code, const char *fmt, ...)
+{
+    char text[EAI_ERROR_MESSAGE_MAX];
+    va_list args;
+
+    if (!err)
+        return code;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    set_message(err, code, text, n);
+    return code;
+}
+
+eai_status eai_error_set_errno(eai_error *err, const char *fmt, ...)
+{
+    int number = errno;
+    eai_status code = number == ENOMEM ? EAI_ERR_NOMEM : EAI_ERR_IO;
+    char text[EAI_ERROR_MESSAGE_MAX];
+    char reason[256];
+    va_list args;
+
+    if (!err)
+        return code;
+    if (strerror_r(number, reason, sizeof(reason)) != 0)
+        snprintf(reason, sizeof(reason), "error %d", number);
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof(text)) {
+        int m = snprintf(text + n, sizeof(text) - (size_t)n, ": %s", reason);
+        n = m < 0 ? n : n + m;
+    }
+    set_message(err, code, text, n);
+    errno = number;
+    return code;
+}
+
+eai_status eai_error_context(eai_error *err, eai_status code, const char *fmt, ...)
+{
+    char text[EAI_ERROR_MESSAGE_MAX];
+    va_list args;
+
+    if (!err)
+        return code;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof(text)) {
+        int m = snprintf(text + n, sizeof(text) - (size_t)n, ": %s", err->message);
+        n = m < 0 ? n : n + m;
+    }
+    set_message(err, code, text, n);
+    return code;
+}
+
+const char *eai_status_name(eai_status code)
+{
+    switch (code) {
+#define EAI_STATUS_CASE(name, value, text)                                                         \
+    case name:                                                                                     \
+        return #name;
+        EAI_STATUS_TABLE(EAI_STATUS_CASE)
+#undef EAI_STATUS_CASE
+    }
+    return "EAI_ERR_?";
+}
