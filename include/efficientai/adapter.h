@@ -1,0 +1,121 @@
+/* Adapters: low-rank changes to the linear layers of a model (LoRA, Hu et al. 2021).
+ *
+ * Use:
+ *     eai_adapter *a = NULL;
+ *     eai_adapter_opts opts = EAI_ADAPTER_OPTS_INIT;
+ *     opts.rank = 16;
+ *     EAI_TRY(eai_adapter_create(&a, model, &opts, err));        // or eai_adapter_load(&a, model,
+ * dir, err)
+ *     ...
+ *     eai_adapter_binding *bind = NULL;
+ *     EAI_TRY(eai_adapter_binding_create(&bind, a, g, seed, err));   // seed NULL: no dropout
+ *     build.hook = eai_adapter_binding_hook(bind);
+ *     ... build the model; then, to train:
+ *     n = eai_adapter_binding_tensors(&tensors, bind);           // in the order of
+ * eai_adapter_parameters eai_grad(g, loss, tensors, n, NULL, grads);
+ *     ...
+ *     eai_adapter_binding_free(bind);                            // any time after building
+ *     EAI_TRY(eai_adapter_save(a, dir, "smollm2-135m-instruct", err));
+ *
+ * y = W x + scale * B (A dropout(x)), A [r, n_in], B [n_out, r]; scale = alpha / r, or alpha /
+ * sqrt(r) with rank-stabilised scaling (Kalajdzievski 2023). Files are in the PEFT layout: PEFT,
+ * vLLM and others read what is written here, and the reverse.
+ *
+ * Thread-safety: an adapter's values change under a running training plan; else it is constant. */
+#ifndef EAI_ADAPTER_H
+#define EAI_ADAPTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <efficientai/dtype.h>
+#include <efficientai/error.h>
+#include <efficientai/graph.h>
+#include <efficientai/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct eai_adapter eai_adapter;
+
+#define EAI_ADAPTER_RANK_MAX 256
+
+typedef struct eai_adapter_opts {
+    int64_t rank;        /* 1 to 256 */
+    double alpha;        /* above 0 */
+    double dropout;      /* 0 up to, not including, 1; in training only */
+    const char *targets; /* "all" ("all-linear"), "attention", "mlp", or "q_proj,v_proj" */
+    uint64_t seed;       /* of the first values of A */
+    bool use_rslora;     /* scale alpha / sqrt(rank) */
+} eai_adapter_opts;
+#define EAI_ADAPTER_OPTS_INIT                                                                      \
+    {                                                                                              \
+        8, 16.0, 0.0, "all", 0, false                                                              \
+    }
+
+/* A new adapter that changes nothing yet: A is uniform in +-1/sqrt(n_in) (PEFT's default), B is
+ * zero. The same seed gives the same values. Unknown target names are an error that lists those of
+ * the model. */
+EAI_API EAI_CHECKED eai_status eai_adapter_create(eai_adapter **out, const eai_model *m,
+                                                  const eai_adapter_opts *opts, eai_error *err);
+EAI_API void eai_adapter_free(eai_adapter *a);
+
+EAI_API int64_t eai_adapter_rank(const eai_adapter *a);
+EAI_API double eai_adapter_alpha(const eai_adapter *a);
+EAI_API double eai_adapter_dropout(const eai_adapter *a);
+EAI_API double eai_adapter_scale(const eai_adapter *a);
+EAI_API bool eai_adapter_rslora(const eai_adapter *a);
+/* The sorted module names it changes, joined by commas: "down_proj,gate_proj". Borrowed. */
+EAI_API const char *eai_adapter_targets(const eai_adapter *a);
+EAI_API int64_t eai_adapter_parameter_count(const eai_adapter *a); /* numbers, not tensors */
+
+/* A trainable tensor: what optimizers and checkpoints see. */
+typedef struct eai_parameter {
+    const char *
+        name; /* as in the file: "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" */
+    eai_shape shape;
+    float *data;
+} eai_parameter;
+/* A and B of each changed layer, in the order of eai_model_linears, A first; returns their number.
+ * Borrowed, valid as long as the adapter; the values may be written. */
+EAI_API size_t eai_adapter_parameters(const eai_parameter **out, const eai_adapter *a);
+
+/* ---- In a graph
+ * ---------------------------------------------------------------------------------- */
+
+typedef struct eai_adapter_binding eai_adapter_binding;
+/* Makes the adapter's states in a graph. `seed` I32 [2] switches dropout on (training); NULL: off.
+ */
+EAI_API EAI_CHECKED eai_status eai_adapter_binding_create(eai_adapter_binding **out,
+                                                          const eai_adapter *a, eai_graph *g,
+                                                          eai_tensor *seed, eai_error *err);
+EAI_API void eai_adapter_binding_free(eai_adapter_binding *b);
+/* Valid as long as the binding. */
+EAI_API eai_linear_hook eai_adapter_binding_hook(eai_adapter_binding *b);
+/* The state tensors, in the order of eai_adapter_parameters. Borrowed. */
+EAI_API size_t eai_adapter_binding_tensors(eai_tensor *const **out, const eai_adapter_binding *b);
+
+/* ---- Files
+ * --------------------------------------------------------------------------------------- */
+
+/* Writes adapter_model.safetensors and adapter_config.json into `folder` (made if missing), each
+ * whole or not at all. `base_name` is what the config states as the base model. */
+EAI_API EAI_CHECKED eai_status eai_adapter_save(const eai_adapter *a, const char *folder,
+                                                const char *base_name, eai_error *err);
+/* Reads such a folder. An adapter of another model, of another kind, or with values that are no
+ * numbers is one clear error. */
+EAI_API EAI_CHECKED eai_status eai_adapter_load(eai_adapter **out, const eai_model *m,
+                                                const char *folder, eai_error *err);
+/* Writes the model with the adapter worked in (W + scale * B A) as model.safetensors and
+ * config.json in Hugging Face's layout; all tensors in `dtype` (EAI_F32, EAI_BF16 or EAI_F16). The
+ * tokenizer is not written. `a` NULL: the base model alone. */
+EAI_API EAI_CHECKED eai_status eai_adapter_merge(const eai_adapter *a, const eai_model *m,
+                                                 const char *folder, eai_dtype dtype,
+                                                 eai_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
