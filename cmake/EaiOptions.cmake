@@ -3,6 +3,7 @@ option(EAI_TESTS "build the tests" ON)
 option(EAI_WERROR "treat warnings as errors" OFF)
 set(EAI_SANITIZE "" CACHE STRING "sanitizers: empty, 'address,undefined' or 'thread'")
 option(EAI_COVERAGE "instrument for line coverage" OFF)
+option(EAI_FUZZ "build the targets of tests/fuzz with libFuzzer; needs clang" OFF)
 
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
@@ -18,16 +19,31 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
 
+# What is installed finds its library beside it.
+if(APPLE)
+    set(CMAKE_INSTALL_RPATH "@loader_path/../lib")
+else()
+    set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib")
+endif()
+set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+
 # No -march=native and no -ffast-math: kernels are chosen when the program starts, and NaN means NaN.
 add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
     -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wdouble-promotion -Wformat=2
-    -Wimplicit-fallthrough -fno-math-errno -fno-trapping-math -fno-semantic-interposition)
+    -Wimplicit-fallthrough -fno-math-errno -fno-trapping-math)
+if(NOT APPLE)
+    # Calls inside the shared library stay calls inside it, so that they can be inlined.
+    add_compile_options(-fno-semantic-interposition)
+endif()
 if(EAI_WERROR)
     add_compile_options(-Werror)
 endif()
 if(EAI_SANITIZE)
     add_compile_options(-fsanitize=${EAI_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     add_link_options(-fsanitize=${EAI_SANITIZE})
+endif()
+if(EAI_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 if(EAI_COVERAGE)
     add_compile_options(--coverage -O0)

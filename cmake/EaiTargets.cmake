@@ -38,10 +38,13 @@ function(eai_add_library)
         target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include)
         target_link_libraries(${target} PUBLIC ${EAI_LIBRARIES})
     endforeach()
+    install(TARGETS efficientai LIBRARY DESTINATION lib)
+    install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/efficientai DESTINATION include)
 endfunction()
 
 # eai_add_project(NAME SOURCES ...): objects with the descriptor renamed to eai_project_<id> for the
-# command, a program of its own, and a plugin that exports eai_project_descriptor.
+# command, a program of its own, and a plugin that exports eai_project_descriptor. Plugins go to
+# BUILD/plugins, not to lib/efficientai/plugins where the command looks by itself: it has these built in.
 function(eai_add_project name)
     cmake_parse_arguments(arg "" "" "SOURCES" ${ARGN})
     string(REPLACE "-" "_" id ${name})
@@ -51,9 +54,10 @@ function(eai_add_project name)
     add_executable(${name} ${main} ${arg_SOURCES})
     add_library(${name}-plugin MODULE ${arg_SOURCES})
     set_target_properties(${name}-plugin PROPERTIES PREFIX "" OUTPUT_NAME ${name}
-        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/efficientai/plugins)
+        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
     foreach(target eai_project_${id} ${name} ${name}-plugin)
         target_link_libraries(${target} PRIVATE efficientai)
     endforeach()
+    install(TARGETS ${name} RUNTIME DESTINATION bin)
     set_property(GLOBAL APPEND PROPERTY EAI_PROJECT_IDS ${id})
 endfunction()

@@ -1,0 +1,83 @@
+# The usual way in; `make` alone lists what there is. CMakeLists.txt and CMakePresets.json do the work.
+#
+#   make build EAI_WERROR=ON          warnings are errors
+#   make test ARGS='-R unit.graph'    further words for ctest
+#   JOBS=1 make build                 fewer processes at once
+MAKEFLAGS += --no-print-directory
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+EAI_WERROR ?= OFF
+EFFICIENTAI := build/bin/efficientai
+CLANG_FORMAT = $$(command -v clang-format-14 || command -v clang-format)
+CLANG_TIDY = $$(command -v clang-tidy-14 || command -v clang-tidy)
+C_FILES = git ls-files -co --exclude-standard -- '*.c' '*.h'
+
+# Homebrew keeps openssl@3 off pkg-config's default path.
+ifeq ($(shell uname -s),Darwin)
+BREW_OPENSSL := $(firstword $(wildcard /opt/homebrew/opt/openssl@3/lib/pkgconfig /usr/local/opt/openssl@3/lib/pkgconfig))
+export PKG_CONFIG_PATH := $(BREW_OPENSSL)$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
+endif
+ifneq ($(shell command -v ninja 2>/dev/null),)
+export CMAKE_GENERATOR ?= Ninja
+endif
+
+.PHONY: help setup build model test demo check format format-check tidy asan tsan coverage fuzz clean
+
+help: ## this list
+	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
+	@echo
+	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "First steps: make demo, then $(EFFICIENTAI) --help. More in README.md and CONTRIBUTING.md."
+
+setup: ## install what is missing (system packages by name)
+	@sh tools/setup.sh
+
+build: setup ## the command in build/bin/efficientai, the library, the projects' programs
+	@cmake --preset release -DEAI_WERROR=$(EAI_WERROR) >build-configure.log 2>&1 || { cat build-configure.log; exit 1; }
+	@mv build-configure.log build/configure.log
+	@cmake --build build -j $(JOBS)
+
+model: build ## the default model, into the user's cache
+	@$(EFFICIENTAI) models get
+
+test: build ## every test; the ones on the real model too when it can be fetched
+	@sh tools/test.sh build $(JOBS) $(ARGS)
+
+demo: build ## tune the default model on real examples, before and after (SHORT=1: two minutes)
+	@SHORT=$(SHORT) sh tools/demo.sh
+
+check: ## structure, text and format of the tree (needs no build)
+	@sh tools/setup.sh build
+	@python3 tools/check_layers.py
+	@python3 tools/check_text.py
+	@$(MAKE) format-check
+
+format: ## format every C file
+	@sh tools/setup.sh format
+	@$(C_FILES) | xargs $(CLANG_FORMAT) -i
+
+format-check: ## fail when a C file is not formatted
+	@sh tools/setup.sh format
+	@unformatted=$$($(C_FILES) | xargs $(CLANG_FORMAT) --dry-run 2>&1 | sed -n 's/:.*clang-format-violations.*//p' | sort -u); \
+	if [ -n "$$unformatted" ]; then echo "not formatted ('make format' mends it):"; echo "$$unformatted"; exit 1; fi; \
+	echo "format: all files are formatted"
+
+tidy: build ## clang-tidy, shellcheck and codespell, findings as errors (FILES='src/cli/*.c' for some)
+	@sh tools/setup.sh lint
+	@sh tools/tidy.sh build $(FILES)
+
+asan: setup ## every test with the address and undefined-behaviour sanitizers
+	@cmake --preset asan >/dev/null && cmake --build --preset asan -j $(JOBS) && sh tools/test.sh build-asan $(JOBS) $(ARGS)
+
+tsan: setup ## every test with the thread sanitizer
+	@cmake --preset tsan >/dev/null && cmake --build --preset tsan -j $(JOBS) && sh tools/test.sh build-tsan $(JOBS) $(ARGS)
+
+coverage: setup ## line coverage of the unit tests, a page in build-coverage/report
+	@JOBS=$(JOBS) sh tools/coverage.sh $(ARGS)
+
+fuzz: setup ## feed TARGET (a tests/fuzz/fuzz_TARGET.c) with random input for SECONDS=60
+	@sh tools/setup.sh fuzz
+	@JOBS=$(JOBS) sh tools/fuzz.sh "$(TARGET)" "$(or $(SECONDS),60)"
+
+clean: ## remove everything that was built
+	@rm -rf build build-asan build-tsan build-coverage build-fuzz build-dev
