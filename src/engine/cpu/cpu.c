@@ -1,0 +1,86 @@
+/* The CPU backend: opening, closing, and the loop over a plan's steps. Kernels are in their own
+ * files, one row an operation in kernels.c; the instruction set is chosen in dispatch.c. */
+#include "engine/cpu/cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <efficientai/alloc.h>
+
+#include "base/banned.h"
+
+static const char *refuses_step(const eai_backend *base, const eai_step *s)
+{
+    const cpu_kernel_row *row = &cpu_kernels[s->op];
+    if (!row->run)
+        return "the cpu backend has no kernel for it";
+    return row->refuses ? row->refuses((const cpu_backend *)base, s) : NULL;
+}
+
+static size_t get_workspace(const eai_backend *base, const eai_step *s)
+{
+    const cpu_kernel_row *row = &cpu_kernels[s->op];
+    return row->workspace ? row->workspace((const cpu_backend *)base, s) : 0;
+}
+
+static void *alloc_memory(eai_backend *base, size_t bytes)
+{
+    (void)base;
+    return eai_alloc_aligned(64, bytes);
+}
+
+static void release_memory(eai_backend *base, void *p)
+{
+    (void)base;
+    eai_free(p);
+}
+
+static eai_status run_steps(eai_backend *base, const eai_step *steps, size_t n, void *workspace,
+                            eai_error *err)
+{
+    (void)err;
+    for (size_t i = 0; i < n; i++)
+        cpu_kernels[steps[i].op].run((cpu_backend *)base, &steps[i], workspace);
+    return EAI_OK;
+}
+
+static void close_backend(eai_backend *base)
+{
+    eai_free(base);
+}
+
+static const eai_backend_ops cpu_ops = {
+    .name = "cpu",
+    .compute = EAI_F32,
+    .fuse = true,
+    .in_place = true,
+    .refuses = refuses_step,
+    .workspace = get_workspace,
+    .alloc = alloc_memory,
+    .release = release_memory,
+    .run = run_steps,
+    .close = close_backend,
+};
+
+eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error *err)
+{
+    const cpu_isa *isa;
+
+    *out = NULL;
+    EAI_TRY(cpu__find_isa(&isa, opts->isa, err));
+    cpu_backend *b = eai_alloc_zeroed(1, sizeof(*b));
+    if (!b)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the cpu backend");
+    b->gemm = isa->gemm;
+    b->vec = isa->vec;
+    b->bf16 = isa->gemm_bf16 && opts->precision != EAI_PRECISION_F32;
+    b->gemm_bf16 = b->bf16 ? isa->gemm_bf16 : NULL;
+    b->base.ops = &cpu_ops;
+    b->base.n_threads = opts->n_threads > 0 ? opts->n_threads : 1;
+    b->base.precision = b->bf16 ? EAI_PRECISION_BF16 : EAI_PRECISION_F32;
+    snprintf(b->base.isa, sizeof(b->base.isa), "%s", isa->name);
+    snprintf(b->base.description, sizeof(b->base.description), "cpu %s, %d thread%s, %s", isa->name,
+             b->base.n_threads, b->base.n_threads == 1 ? "" : "s", b->bf16 ? "bf16" : "f32");
+    *out = &b->base;
+    return EAI_OK;
+}

@@ -1,0 +1,106 @@
+/* Which instruction set the kernels use: one row a set, chosen when a backend is opened.
+ *
+ * $EFFICIENTAI_CPU_ISA or the backend's option names one; a name that is unknown or that the
+ * machine lacks is an error, never a silent second choice: a test of AVX-512 would then pass
+ * anywhere. */
+#include "engine/cpu/cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/cpu/gemm.h"
+#include "engine/cpu/vec.h"
+
+#include "base/banned.h"
+
+#define DECLARE(isa)                                                                               \
+    extern const cpu_gemm_table cpu_gemm_##isa;                                                    \
+    extern const cpu_vec_table cpu_vec_##isa
+
+DECLARE(scalar);
+
+static bool has_always(void)
+{
+    return true;
+}
+
+#ifdef EAI_CPU_X86
+DECLARE(avx2);
+DECLARE(avx512);
+extern const cpu_gemm_table cpu_gemm_avx512bf16;
+extern const cpu_gemm_table cpu_gemm_amx;
+
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+
+static bool has_avx512bf16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+
+static bool has_amx(void)
+{
+    return false;
+}
+#endif
+
+static const cpu_isa isas[] = {
+    {"scalar", &cpu_gemm_scalar, NULL, &cpu_vec_scalar, has_always},
+#ifdef EAI_CPU_X86
+    {"avx2", &cpu_gemm_avx2, NULL, &cpu_vec_avx2, has_avx2},
+    {"avx512", &cpu_gemm_avx512, NULL, &cpu_vec_avx512, has_avx512},
+    {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_vec_avx512, has_avx512bf16},
+    {"amx", &cpu_gemm_avx512, &cpu_gemm_amx, &cpu_vec_avx512, has_amx},
+#endif
+};
+#define N_ISAS (sizeof(isas) / sizeof(isas[0]))
+
+const cpu_isa *cpu__isas(size_t *n)
+{
+    *n = N_ISAS;
+    return isas;
+}
+
+static void list_present(char *text, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < N_ISAS; i++) {
+        if (isas[i].present() && used < size)
+            used +=
+                (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", isas[i].name);
+    }
+}
+
+eai_status cpu__find_isa(const cpu_isa **out, const char *name, eai_error *err)
+{
+    char present[128] = "";
+
+    *out = NULL;
+    if (!name)
+        name = getenv("EFFICIENTAI_CPU_ISA");
+    for (size_t i = N_ISAS; i-- > 0;) {
+        bool wanted = !name || !*name || strcmp(isas[i].name, name) == 0;
+        if (wanted && isas[i].present()) {
+            *out = &isas[i];
+            return EAI_OK;
+        }
+    }
+    list_present(present, sizeof(present));
+    for (size_t i = 0; i < N_ISAS; i++) {
+        if (strcmp(isas[i].name, name) == 0)
+            return eai_error_set(err, EAI_ERR_UNSUPPORTED,
+                                 "instruction set '%s': this machine lacks it; it has %s", name,
+                                 present);
+    }
+    return eai_error_set(err, EAI_ERR_ARGUMENT, "unknown instruction set '%s'; this machine has %s",
+                         name, present);
+}

@@ -1,0 +1,50 @@
+/* For the files that are compiled once an instruction set (*.inc.c): the vector type and the
+ * table's name.
+ *
+ * layer.cmake defines
+ *     EAI_ISA_NAME     avx2
+ *     EAI_ISA_WIDTH    floats a vector: 4, 8, 16
+ *     EAI_ISA_BF16     1: bf16 dot products (gemm only)
+ *     EAI_ISA_AMX      1: bf16 tiles (gemm only)
+ *     EAI_ISA_EMULATED 1: tests only; plain C in place of instructions that the compiler may not
+ * use Code is written with the compilers' vector extensions: operators work on whole vectors,
+ * __builtin_shufflevector and __builtin_convertvector do the rest. Everything in such a file and in
+ * the headers that only it includes is static: a shared function compiled for AVX-512 that the
+ * linker kept would crash an older machine. */
+#ifndef EAI_ENGINE_CPU_ISA_H
+#define EAI_ENGINE_CPU_ISA_H
+
+#include <stdint.h>
+#include <string.h>
+
+#define CPU_PASTE_(a, b) a##b
+#define CPU_PASTE(a, b)  CPU_PASTE_(a, b)
+#define CPU_STRING_(a)   #a
+#define CPU_STRING(a)    CPU_STRING_(a)
+
+#define V          EAI_ISA_WIDTH
+#define CPU_INLINE static inline __attribute__((always_inline))
+
+typedef float vf __attribute__((vector_size(4 * V)));
+typedef int32_t vi __attribute__((vector_size(4 * V)));
+typedef uint32_t vu __attribute__((vector_size(4 * V)));
+
+CPU_INLINE vf vf_load(const void *p)
+{
+    vf v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+CPU_INLINE void vf_store(void *p, vf v)
+{
+    memcpy(p, &v, sizeof(v));
+}
+
+/* The same number in each lane (x - {0} keeps -0 and NaN as they are). */
+CPU_INLINE vf vf_set(float x)
+{
+    return x - (vf){0};
+}
+
+#endif

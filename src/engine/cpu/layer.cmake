@@ -1,0 +1,29 @@
+# The files *.inc.c are compiled once an instruction set, each into an object library of its own, and only
+# they get the set's flags. One row a set; dispatch.c has the same rows.
+#     eai_cpu_isa(NAME WIDTH "gemm;vec" "definitions" "flags")
+function(eai_cpu_isa name width parts definitions flags)
+    foreach(part IN LISTS parts)
+        set(target ${layer_target}_${part}_${name})
+        add_library(${target} OBJECT ${dir}/${part}.inc.c)
+        eai_use_headers(${target})
+        target_compile_definitions(${target} PRIVATE EAI_ISA_NAME=${name} EAI_ISA_WIDTH=${width}
+            ${definitions})
+        # -O3 unrolls the loops over registers; contraction makes a * b + c one instruction (ISO mode
+        # switches it off). Neither changes what NaN and infinity mean.
+        target_compile_options(${target} PRIVATE -O3 -ffp-contract=fast ${flags})
+        set_property(GLOBAL APPEND PROPERTY EAI_LAYER_TARGETS ${target})
+    endforeach()
+endfunction()
+
+set(avx2 -mavx2 -mfma -mf16c)
+set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mprefer-vector-width=512)
+# "scalar" is the baseline of the processor family: vectors of four floats, which are SSE2 on x86-64 and
+# NEON on arm64.
+eai_cpu_isa(scalar 4 "gemm;vec" "" "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    target_compile_definitions(${layer_target} PRIVATE EAI_CPU_X86=1)
+    eai_cpu_isa(avx2 8 "gemm;vec" "" "${avx2}")
+    eai_cpu_isa(avx512 16 "gemm;vec" "" "${avx512}")
+    eai_cpu_isa(avx512bf16 16 "gemm" "EAI_ISA_BF16=1" "${avx512};-mavx512bf16")
+    eai_cpu_isa(amx 16 "gemm" "EAI_ISA_AMX=1" "${avx512};-mavx512bf16;-mamx-tile;-mamx-bf16")
+endif()
