@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/cpu/cpu.h"
+#include "engine/reference/reference.h"
 
 #include "base/banned.h"
 
@@ -14,6 +15,7 @@ static const struct {
     open_fn open;
 } backends[] = {
     {"cpu", cpu__open},
+    {"reference", reference__open},
 };
 
 eai_status eai_backend_open(eai_backend **out, const char *name, const eai_backend_opts *opts,

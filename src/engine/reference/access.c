@@ -1,5 +1,5 @@
-/* Elements of tensors as doubles, and where they are under broadcasting. Correct for every storage type
- * rather than quick: a quantized element unpacks its whole block. */
+/* Elements of tensors as doubles, and where they are under broadcasting. Correct for every storage
+ * type rather than quick: a quantized element unpacks its whole block. */
 #include "engine/reference/kernels.h"
 
 #include <efficientai/convert.h>

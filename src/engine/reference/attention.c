@@ -3,8 +3,8 @@
  * Query t of head h attends to keys start[t] <= j < end[t] of key/value head h / (H / Hkv) (grouped
  * queries, Ainslie et al. 2023):
  *     p_j = exp(scale q.k_j - lse),  lse = log sum_j exp(scale q.k_j),  out = sum_j p_j v_j
- * Gradient, with dp_j = dout.v_j and delta = sum_j p_j dp_j = dout.out (Dao et al. 2022, appendix B):
- *     dv_j += p_j dout,   ds_j = p_j (dp_j - delta),   dq += scale ds_j k_j,   dk_j += scale ds_j q
+ * Gradient, with dp_j = dout.v_j and delta = sum_j p_j dp_j = dout.out (Dao et al. 2022, appendix
+ * B): dv_j += p_j dout,   ds_j = p_j (dp_j - delta),   dq += scale ds_j k_j,   dk_j += scale ds_j q
  * An empty interval gives out = 0, lse = -inf and no gradient. */
 #include <math.h>
 
@@ -43,13 +43,13 @@ void reference_attention(const eai_step *s, double *scratch)
 
     for (int64_t t = 0; t < z.n_queries; t++)
         for (int64_t h = 0; h < z.n_heads; h++) {
-            int64_t q = (t * z.n_heads + h) * z.width;       /* of q and out */
+            int64_t q = (t * z.n_heads + h) * z.width;             /* of q and out */
             int64_t kv = h / (z.n_heads / z.n_kv_heads) * z.width; /* of k and v, for key 0 */
             int64_t kv_step = z.n_kv_heads * z.width;
-            double largest = -INFINITY;
+            double largest = -HUGE_VAL;
             double total = 0;
             for (int64_t j = 0; j < z.n_keys; j++) {
-                scratch[j] = -INFINITY;
+                scratch[j] = -HUGE_VAL;
                 if (is_inside(s, t, j))
                     scratch[j] = s->params.attention.scale *
                                  dot(&s->in[0], q, &s->in[1], kv + j * kv_step, z.width);
@@ -68,7 +68,7 @@ void reference_attention(const eai_step *s, double *scratch)
             }
             if (s->out[1].data)
                 reference__set(&s->out[1], h * z.n_queries + t,
-                               empty ? -INFINITY : largest + log(total));
+                               empty ? -HUGE_VAL : largest + log(total));
         }
 }
 

@@ -1,5 +1,6 @@
-/* Elementwise operations: each is one line of arithmetic on numbers, and `map_elements` applies it under
- * NumPy's broadcasting. A fused chain is the same lines, one after another, for one element at a time. */
+/* Elementwise operations: each is one line of arithmetic on numbers, and `map_elements` applies it
+ * under NumPy's broadcasting. A fused chain is the same lines, one after another, for one element
+ * at a time. */
 #include <math.h>
 
 #include "engine/reference/kernels.h"
@@ -68,8 +69,9 @@ static rule *const rules[EAI_OP_COUNT] = {
     [EAI_OP_TANH] = tanh_rule,       [EAI_OP_SILU] = silu_rule,
 };
 
-/* A chain made by a planner. Values 0 .. n_in-1 are the inputs, n_in + i the result of instruction i;
- * the last result is the output. The reference backend asks for no fusing, but defines what it means. */
+/* A chain made by a planner. Values 0 .. n_in-1 are the inputs, n_in + i the result of instruction
+ * i; the last result is the output. The reference backend asks for no fusing, but defines what it
+ * means. */
 void reference_fused(const eai_step *s, double *scratch)
 {
     (void)scratch;
@@ -79,8 +81,7 @@ void reference_fused(const eai_step *s, double *scratch)
 
     for (int64_t i = 0; i < n; i++) {
         for (int k = 0; k < s->n_in; k++)
-            values[k] =
-                reference__get(&s->in[k], eai_shape_elements(&s->in[k].shape) == 1 ? 0 : i);
+            values[k] = reference__get(&s->in[k], eai_shape_elements(&s->in[k].shape) == 1 ? 0 : i);
         for (int k = 0; k < s->fused->n; k++) {
             const eai_fused_instruction *c = &s->fused->code[k];
             double b = c->b >= 0 ? values[c->b] : 0;

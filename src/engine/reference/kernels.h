@@ -1,5 +1,5 @@
-/* The operations of the reference backend and what they share: reading and writing one element of any
- * storage type as a double, and finding an element under broadcasting. */
+/* The operations of the reference backend and what they share: reading and writing one element of
+ * any storage type as a double, and finding an element under broadcasting. */
 #ifndef EAI_ENGINE_REFERENCE_KERNELS_H
 #define EAI_ENGINE_REFERENCE_KERNELS_H
 
@@ -18,8 +18,8 @@ double reference__get(const eai_operand *x, int64_t i);
 /* Writes element i of x: F64, F32, F16, BF16 (rounded to nearest even) or I32. */
 void reference__set(const eai_operand *x, int64_t i, double value);
 
-/* The element of `in` that broadcasts to element i of `out`: dimensions are matched from the last one,
- * and missing ones or those of size 1 repeat. */
+/* The element of `in` that broadcasts to element i of `out`: dimensions are matched from the last
+ * one, and missing ones or those of size 1 repeat. */
 int64_t reference__broadcast_index(const eai_shape *out, int64_t i, const eai_shape *in);
 
 /* The last dimension (1 for a scalar), and how many rows of that length there are. */

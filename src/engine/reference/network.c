@@ -1,8 +1,6 @@
-/* The layers of networks: softmax, normalisation, gated units, rotary positions, dropout. Forward and
- * gradient stand next to each other. */
+/* The layers of networks: softmax, normalisation, gated units, rotary positions, dropout. Forward
+ * and gradient stand next to each other. */
 #include <math.h>
-
-#include <efficientai/rng.h>
 
 #include "engine/reference/kernels.h"
 
@@ -11,7 +9,7 @@
 /* Largest of n elements from `at`; -inf for none. */
 static double find_largest(const eai_operand *x, int64_t at, int64_t n)
 {
-    double largest = -INFINITY;
+    double largest = -HUGE_VAL;
     for (int64_t i = 0; i < n; i++) {
         double value = reference__get(x, at + i);
         if (value > largest || isnan(value))
@@ -29,9 +27,9 @@ static double sum_exp(const eai_operand *x, int64_t at, int64_t n, double shift)
     return total;
 }
 
-/* y_i = exp(x_i) / sum_j exp(x_j) over the last axis. exp overflows, so the row's largest element is
- * subtracted first, which changes nothing in the quotient. Rows that are -inf everywhere (fully masked)
- * give zeros instead of 0/0. */
+/* y_i = exp(x_i) / sum_j exp(x_j) over the last axis. exp overflows, so the row's largest element
+ * is subtracted first, which changes nothing in the quotient. Rows that are -inf everywhere (fully
+ * masked) give zeros instead of 0/0. */
 void reference_softmax(const eai_step *s, double *scratch)
 {
     (void)scratch;
@@ -61,7 +59,7 @@ void reference_log_softmax(const eai_step *s, double *scratch)
         bool masked = isinf(largest) && largest < 0;
         double lse = masked ? 0 : largest + log(sum_exp(x, at, n, largest));
         for (int64_t i = at; i < at + n; i++)
-            reference__set(&s->out[0], i, masked ? -INFINITY : reference__get(x, i) - lse);
+            reference__set(&s->out[0], i, masked ? -HUGE_VAL : reference__get(x, i) - lse);
     }
 }
 
@@ -74,7 +72,8 @@ static double inverse_rms(const eai_operand *x, int64_t at, int64_t n, double ep
     return 1 / sqrt(squares / (double)n + eps);
 }
 
-/* y = x * r * w, r = 1 / sqrt(mean(x^2) + eps) over the last axis (Zhang & Sennrich 2019, eq. 4). */
+/* y = x * r * w, r = 1 / sqrt(mean(x^2) + eps) over the last axis (Zhang & Sennrich 2019, eq. 4).
+ */
 void reference_rms_norm(const eai_step *s, double *scratch)
 {
     (void)scratch;
@@ -91,7 +90,8 @@ void reference_rms_norm(const eai_step *s, double *scratch)
     }
 }
 
-/* Its derivative by x. With g = dy * w:  dx = r g - x r^3 mean(g x), because dr/dx_i = -r^3 x_i / n. */
+/* Its derivative by x. With g = dy * w:  dx = r g - x r^3 mean(g x), because dr/dx_i = -r^3 x_i /
+ * n. */
 void reference_rms_norm_grad(const eai_step *s, double *scratch)
 {
     (void)scratch;
@@ -148,8 +148,8 @@ void reference_swiglu_grad(const eai_step *s, double *scratch)
     }
 }
 
-/* Rotates the pair (x_i, x_{i + D/2}) of every head by position * theta^(-2i/D), backwards when inverse:
- * that is also the gradient (Su et al. 2021, eq. 34; the pairing of Hugging Face's Llama).
+/* Rotates the pair (x_i, x_{i + D/2}) of every head by position * theta^(-2i/D), backwards when
+ * inverse: that is also the gradient (Su et al. 2021, eq. 34; the pairing of Hugging Face's Llama).
  * x [T, H, D], positions [T] */
 void reference_rope(const eai_step *s, double *scratch)
 {
@@ -164,8 +164,7 @@ void reference_rope(const eai_step *s, double *scratch)
         int64_t i = index % half;
         int64_t head = index / half; /* t * H + h */
         double position = reference__get(&s->in[1], head / n_heads);
-        double angle =
-            position * pow(s->params.rope.theta, -2.0 * (double)i / (double)width);
+        double angle = position * pow(s->params.rope.theta, -2.0 * (double)i / (double)width);
         double c = cos(angle);
         double sn = s->params.rope.inverse ? -sin(angle) : sin(angle);
         double a = reference__get(x, head * width + i);
@@ -175,9 +174,32 @@ void reference_rope(const eai_step *s, double *scratch)
     }
 }
 
-/* Element i stays when its random word is at least p * 2^32, and is scaled by 1 / (1 - p). The words are
- * Philox4x32-10's with key = seed and counter = (i / 4, stream): any element's mask can be computed alone,
- * in any order, which makes it the same for every backend and number of threads. */
+/* Philox4x32-10 (Salmon et al. 2011, section 3.3): four random words from a counter and a key. */
+static void philox(uint32_t words[4], const uint32_t counter[4], const uint32_t key[2])
+{
+    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
+    uint32_t k0 = key[0], k1 = key[1];
+
+    for (int round = 0; round < 10; round++) {
+        uint64_t a = (uint64_t)0xd2511f53u * c0;
+        uint64_t b = (uint64_t)0xcd9e8d57u * c2;
+        c0 = (uint32_t)(b >> 32) ^ c1 ^ k0;
+        c1 = (uint32_t)b;
+        c2 = (uint32_t)(a >> 32) ^ c3 ^ k1;
+        c3 = (uint32_t)a;
+        k0 += 0x9e3779b9u;
+        k1 += 0xbb67ae85u;
+    }
+    words[0] = c0;
+    words[1] = c1;
+    words[2] = c2;
+    words[3] = c3;
+}
+
+/* Element i stays when its random word is at least p * 2^32, and is scaled by 1 / (1 - p). The
+ * words are Philox4x32-10's with key = seed and counter = (i / 4, stream): any element's mask can
+ * be computed alone, in any order, which makes it the same for every backend and number of threads.
+ */
 void reference_dropout(const eai_step *s, double *scratch)
 {
     (void)scratch;
@@ -192,7 +214,7 @@ void reference_dropout(const eai_step *s, double *scratch)
         uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream,
                                (uint32_t)(stream >> 32)};
         uint32_t words[4];
-        eai_philox(words, counter, key);
+        philox(words, counter, key);
         bool stays = (double)words[i % 4] >= p * 4294967296.0;
         reference__set(&s->out[0], i, stays ? reference__get(&s->in[0], i) / (1 - p) : 0);
     }

@@ -5,8 +5,8 @@
 
 #include "base/banned.h"
 
-/* out = alpha * op(a) op(b) (+ c) for each of the leading dimensions: op(a) [M, K], op(b) [K, N]. When b
- * has just two dimensions, all of the leading ones share it. */
+/* out = alpha * op(a) op(b) (+ c) for each of the leading dimensions: op(a) [M, K], op(b) [K, N].
+ * When b has just two dimensions, all of the leading ones share it. */
 void reference_matmul(const eai_step *s, double *scratch)
 {
     (void)scratch;
@@ -79,7 +79,7 @@ static double predict(const eai_operand *h, const eai_operand *w, int64_t t, dou
 {
     int64_t width = w->shape.dim[1];
     int64_t n_classes = w->shape.dim[0];
-    double largest = -INFINITY;
+    double largest = -HUGE_VAL;
     double total = 0;
 
     for (int64_t v = 0; v < n_classes; v++) {

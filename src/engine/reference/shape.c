@@ -79,12 +79,13 @@ void reference_broadcast_to(const eai_step *s, double *scratch)
     const eai_shape *out = &s->out[0].shape;
     int64_t n = eai_shape_elements(out);
     for (int64_t i = 0; i < n; i++)
-        reference__set(&s->out[0], i,
-                       reference__get(&s->in[0],
-                                      reference__broadcast_index(out, i, &s->in[0].shape)));
+        reference__set(
+            &s->out[0], i,
+            reference__get(&s->in[0], reference__broadcast_index(out, i, &s->in[0].shape)));
 }
 
-/* Sums over the axes in the set. The output's memory order does not depend on whether they are kept. */
+/* Sums over the axes in the set. The output's memory order does not depend on whether they are
+ * kept. */
 void reference_sum(const eai_step *s, double *scratch)
 {
     (void)scratch;
@@ -128,6 +129,6 @@ void reference_interval_mask(const eai_step *s, double *scratch)
         for (int64_t j = 0; j < n_keys; j++) {
             bool inside = (double)j >= reference__get(&s->in[0], t) &&
                           (double)j < reference__get(&s->in[1], t);
-            reference__set(&s->out[0], t * n_keys + j, inside ? 0 : -INFINITY);
+            reference__set(&s->out[0], t * n_keys + j, inside ? 0 : -HUGE_VAL);
         }
 }

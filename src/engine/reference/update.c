@@ -39,8 +39,8 @@ void reference_write_rows(const eai_step *s, double *scratch)
                 reference__set(state, (at + t) * width + d, reference__get(x, t * width + d));
 }
 
-/* AdamW (Loshchilov & Hutter 2019, algorithm 2), in torch's order: the decay first, of the old value.
- * p, m, v and grad of one shape; hyper [3] = lr, 1 - beta1^t, 1 - beta2^t; grad_scale [] */
+/* AdamW (Loshchilov & Hutter 2019, algorithm 2), in torch's order: the decay first, of the old
+ * value. p, m, v and grad of one shape; hyper [3] = lr, 1 - beta1^t, 1 - beta2^t; grad_scale [] */
 void reference_adamw(const eai_step *s, double *scratch)
 {
     (void)scratch;
