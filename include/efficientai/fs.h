@@ -1,0 +1,94 @@
+/* Files: read whole, mapped, or written so that a reader never sees half of one.
+ *
+ * Use:
+ *     eai_map *map = NULL;
+ *     EAI_TRY(eai_map_open(&map, "model.gguf", &err));
+ *     parse(eai_map_data(map), eai_map_size(map));
+ *     eai_map_close(map);
+ *
+ *     eai_file_writer *w = NULL;
+ *     st = eai_file_writer_open(&w, "adapter.safetensors", err);
+ *     if (st == EAI_OK) st = eai_file_writer_write(w, header, n, err);
+ *     if (st == EAI_OK) st = eai_file_writer_write(w, data, m, err);
+ *     st = eai_file_writer_finish(w, st, err);     // all well: in place and durable; else: as
+ * before
+ *
+ * A path is UTF-8 text as the user gave it; messages quote it. Thread-safety: any functions on
+ * different objects; a map may be read from all threads. */
+#ifndef EAI_FS_H
+#define EAI_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <efficientai/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Reads a whole file of at most `limit` bytes (EAI_ERR_LIMIT above). *out is new memory (eai_free)
+ * of *size bytes, followed by a NUL that is not counted; *size may be NULL. Pipes and devices work
+ * too. */
+EAI_API EAI_CHECKED eai_status eai_fs_read_file(char **out, size_t *size, const char *path,
+                                                size_t limit, eai_error *err);
+
+/* A file mapped read-only. An empty file gives a non-NULL pointer and size 0. The file must not be
+ * made shorter while it is mapped (writers of this library replace files and never shorten them).
+ */
+typedef struct eai_map eai_map;
+EAI_API EAI_CHECKED eai_status eai_map_open(eai_map **out, const char *path, eai_error *err);
+EAI_API void eai_map_close(eai_map *map); /* NULL is fine */
+EAI_API const void *eai_map_data(const eai_map *map);
+EAI_API size_t eai_map_size(const eai_map *map);
+
+/* Writes a file under a temporary name beside its target. commit() syncs it, renames it over the
+ * target and syncs the folder: whoever opens the target sees all of the old file or all of the new
+ * one. A target that exists and is no regular file (/dev/stdout, a pipe) is written directly; a
+ * symbolic link stays one and the file that it names is replaced. */
+typedef struct eai_file_writer eai_file_writer;
+EAI_API EAI_CHECKED eai_status eai_file_writer_open(eai_file_writer **out, const char *path,
+                                                    eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_file_writer_write(eai_file_writer *w, const void *data, size_t n,
+                                                     eai_error *err);
+EAI_API uint64_t eai_file_writer_offset(const eai_file_writer *w); /* bytes written so far */
+/* Both take `w`: it is gone afterwards, whatever happens. abort() removes the temporary file and
+ * accepts NULL. */
+EAI_API EAI_CHECKED eai_status eai_file_writer_commit(eai_file_writer *w, eai_error *err);
+EAI_API void eai_file_writer_abort(eai_file_writer *w);
+/* commit() when st is EAI_OK, else abort(); returns the status of the whole. Accepts NULL with st
+ * not EAI_OK. */
+EAI_API EAI_CHECKED eai_status eai_file_writer_finish(eai_file_writer *w, eai_status st,
+                                                      eai_error *err);
+
+/* The three calls above for n bytes at hand. */
+EAI_API EAI_CHECKED eai_status eai_fs_write_atomic(const char *path, const void *data, size_t n,
+                                                   eai_error *err);
+
+/* Makes a folder and its parents; one that is there is fine, a file in the way is not. */
+EAI_API EAI_CHECKED eai_status eai_fs_mkdir_p(const char *path, eai_error *err);
+
+EAI_API bool eai_fs_exists(const char *path);
+EAI_API bool eai_fs_is_folder(const char *path);
+
+/* "folder/name" in new memory, NULL on failure. An absolute name stands alone, an empty folder too.
+ */
+EAI_API char *eai_path_join(const char *folder, const char *name);
+
+/* Where downloads and prepared files go: $EFFICIENTAI_CACHE, else $XDG_CACHE_HOME/efficientai, else
+ * ~/.cache/efficientai (~/Library/Caches/efficientai on macOS). New memory (eai_free); the folder
+ * is not made. EAI_ERR_NOT_FOUND when the environment names no home. */
+EAI_API EAI_CHECKED eai_status eai_fs_cache_dir(char **out, eai_error *err);
+
+/* SHA-256 in lower-case hexadecimal, NUL-terminated. */
+#define EAI_SHA256_HEX_SIZE 65
+EAI_API EAI_CHECKED eai_status eai_sha256_memory(char hex[EAI_SHA256_HEX_SIZE], const void *data,
+                                                 size_t n, eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_sha256_file(char hex[EAI_SHA256_HEX_SIZE], const char *path,
+                                               eai_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
