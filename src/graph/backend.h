@@ -1,15 +1,15 @@
 /* What a backend implements. A backend sees steps only: operations with places, in order.
  *
- * To add a backend: fill an eai_backend_ops, embed eai_backend as the first member of your own struct, and
- * add a row to the table in engine/backend.c. */
+ * To add a backend: fill an eai_backend_ops, embed eai_backend as the first member of your own
+ * struct, and add a row to the table in engine/backend.c. */
 #ifndef EAI_GRAPH_BACKEND_H
 #define EAI_GRAPH_BACKEND_H
 
 #include "graph/ops.h"
 
-/* One elementwise operation of a fused chain. Operand numbers below n_in are the step's inputs (same number
- * of elements as the output, or one element); number n_in + i is the result of instruction i. The last
- * instruction's result is the output. */
+/* One elementwise operation of a fused chain. Operand numbers below n_in are the step's inputs
+ * (same number of elements as the output, or one element); number n_in + i is the result of
+ * instruction i. The last instruction's result is the output. */
 typedef struct eai_fused_instruction {
     eai_op op;
     int a, b; /* b is -1 for one-operand operations */
@@ -31,7 +31,8 @@ typedef struct eai_step {
     const eai_fused *fused; /* op FUSED, else NULL */
     const char *scope;      /* for profiles; may be "" */
 } eai_step;
-/* MATMUL with a third input: out = alpha * a b + c. When in[2].data == out[0].data the sum is in place. */
+/* MATMUL with a third input: out = alpha * a b + c. When in[2].data == out[0].data the sum is in
+ * place. */
 
 typedef struct eai_backend_ops {
     const char *name;
@@ -46,7 +47,8 @@ typedef struct eai_backend_ops {
     /* Memory for activations and inputs, aligned to 64 bytes; NULL on failure. */
     void *(*alloc)(eai_backend *b, size_t bytes);
     void (*release)(eai_backend *b, void *p);
-    eai_status (*run)(eai_backend *b, const eai_step *steps, size_t n, void *workspace, eai_error *err);
+    eai_status (*run)(eai_backend *b, const eai_step *steps, size_t n, void *workspace,
+                      eai_error *err);
     void (*close)(eai_backend *b);
 } eai_backend_ops;
 

@@ -17,8 +17,8 @@
 #include <math.h>
 #include <stdbool.h>
 
-/* A fused multiply-add rounds once instead of twice: other bytes at the halves. GCC leaves it off in
- * ISO C mode, clang does not. */
+/* A fused multiply-add rounds once instead of twice: other bytes at the halves. GCC leaves it off
+ * in ISO C mode, clang does not. */
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF
 #endif

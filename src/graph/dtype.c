@@ -7,7 +7,8 @@
 #include <efficientai/alloc.h>
 
 static const eai_dtype_spec specs[EAI_DTYPE_COUNT] = {
-#define ROW(id, name, block, bytes, st, kind) [EAI_##id] = {name, block, bytes, st, EAI_DTYPE_##kind},
+#define ROW(id, name, block, bytes, st, kind)                                                      \
+    [EAI_##id] = {name, block, bytes, st, EAI_DTYPE_##kind},
     EAI_DTYPE_TABLE(ROW)
 #undef ROW
 };

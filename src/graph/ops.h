@@ -1,12 +1,12 @@
-/* The operation table, nodes and tensors as the layers above the builder see them: autodiff, planner,
- * backends. Start at ops.def. */
+/* The operation table, nodes and tensors as the layers above the builder see them: autodiff,
+ * planner, backends. Start at ops.def. */
 #ifndef EAI_GRAPH_OPS_H
 #define EAI_GRAPH_OPS_H
 
 #include <efficientai/graph.h>
 #include <efficientai/plan.h>
 
-#define EAI_MAX_INPUTS 8
+#define EAI_MAX_INPUTS  8
 #define EAI_MAX_OUTPUTS 3
 
 typedef enum eai_op {
@@ -24,7 +24,8 @@ enum {
     EAI_OPF_I = 16, /* output may overwrite input 0 */
 };
 
-/* Parameters, one struct an operation that has any. Plain bytes: nodes are compared and cloned by them. */
+/* Parameters, one struct an operation that has any. Plain bytes: nodes are compared and cloned by
+ * them. */
 typedef union eai_op_params {
     struct {
         double value;
@@ -97,10 +98,12 @@ typedef struct eai_op_spec {
     const char *doc;
     int min_in, max_in, n_out;
     unsigned flags;
-    /* Sets dtype and shape of every out of `n`; false after eai_graph_fail. NULL: made by the planner. */
+    /* Sets dtype and shape of every out of `n`; false after eai_graph_fail. NULL: made by the
+     * planner. */
     bool (*infer)(eai_graph *g, eai_node *n);
-    /* Fills din[i] for each i with want[i]; dout[j] may be NULL (nothing flows into that output). */
-    void (*grad)(eai_graph *g, const eai_node *n, eai_tensor *const *dout, const bool *want,
+    /* Fills din[i] for each i with want[i]; dout[j] may be NULL (nothing flows into that output).
+     * False: this case is left to the gradient of the lowering. */
+    bool (*grad)(eai_graph *g, const eai_node *n, eai_tensor *const *dout, const bool *want,
                  eai_tensor **din);
     /* Builds the same outputs from simpler operations. */
     void (*lower)(eai_graph *g, const eai_node *n, eai_tensor **out);
@@ -110,8 +113,9 @@ typedef struct eai_op_spec {
 /* The row of an operation. Static. */
 const eai_op_spec *eai_op_get(eai_op op);
 
-/* Appends a node; NULL (sticky error) when an input is NULL or the shapes do not fit. `shape` is the wanted
- * shape for leaves, RESHAPE and BROADCAST_TO, else NULL. Returns the node; its out[] are the results. */
+/* Appends a node; NULL (sticky error) when an input is NULL or the shapes do not fit. `shape` is
+ * the wanted shape for leaves, RESHAPE and BROADCAST_TO, else NULL. Returns the node; its out[] are
+ * the results. */
 eai_node *graph__add_node(eai_graph *g, eai_op op, eai_tensor *const *in, int n_in,
                           const eai_op_params *params, const eai_shape *shape, eai_dtype dtype);
 int graph__node_count(const eai_graph *g);
