@@ -1,5 +1,6 @@
 /* A plan under construction: the steps that will run, still speaking of tensors instead of places.
- * fuse.c rewrites a draft, memory.c gives its values places, plan.c makes it and turns it into steps. */
+ * fuse.c rewrites a draft, memory.c gives its values places, plan.c makes it and turns it into
+ * steps. */
 #ifndef EAI_GRAPH_DRAFT_H
 #define EAI_GRAPH_DRAFT_H
 
@@ -22,7 +23,8 @@ typedef struct draft {
     draft_step *steps;
     int n;
     int n_tensors;
-    int *uses;     /* by tensor id: how many inputs of steps, plus one where it is an output of the graph */
+    int *uses;     /* by tensor id: how many inputs of steps, plus one where it is an output of the
+                      graph */
     int *producer; /* by tensor id: step, or -1 */
     bool *kept;    /* by tensor id: an output of the graph */
     int n_fused;   /* operations that disappeared into others */

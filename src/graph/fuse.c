@@ -1,11 +1,13 @@
 /* Fusion: fewer passes over memory.
  *
- * 1. add(x, matmul(a, b)) becomes matmul(a, b, x): the product adds to x while it is written (in place when
- *    x is used by nobody else). Adapters (base + scale * A B), residuals and sums of gradients are all this.
- * 2. Elementwise operations that feed only another elementwise operation of the same size become one
- *    FUSED step: a small program that the backend runs block by block in cache.
+ * 1. add(x, matmul(a, b)) becomes matmul(a, b, x): the product adds to x while it is written (in
+ * place when x is used by nobody else). Adapters (base + scale * A B), residuals and sums of
+ * gradients are all this.
+ * 2. Elementwise operations that feed only another elementwise operation of the same size become
+ * one FUSED step: a small program that the backend runs block by block in cache.
  *
- * A step that moves later must still see the same states: nothing is fused across a state change. */
+ * A step that moves later must still see the same states: nothing is fused across a state change.
+ */
 #include <string.h>
 
 #include "graph/draft.h"
@@ -110,8 +112,8 @@ static int input_number(merge *m, const eai_tensor *t)
     return m->n_in++;
 }
 
-/* Merges `source`, which makes input `slot` of `user`, into `user`. All inputs are numbered first, since
- * results are numbered after them. False when there are too many inputs or instructions. */
+/* Merges `source`, which makes input `slot` of `user`, into `user`. All inputs are numbered first,
+ * since results are numbered after them. False when there are too many inputs or instructions. */
 static bool merge_steps(merge *m, const draft_step *source, const draft_step *user, int slot)
 {
     eai_fused a = program_of(source);

@@ -1,10 +1,10 @@
 /* Places for values: which bytes of the arena each intermediate value gets.
  *
- * A value lives from the step that makes it to its last use. Two values whose lives overlap must not
- * overlap in memory; finding the smallest arena is NP-hard, and placing the largest first, each at the
- * lowest gap that fits ("greedy by size", Pisarchyk & Lee 2020), comes within a few per cent of the lower
- * bound on networks. An elementwise step may write over an input that dies there: such values share one
- * storage from the start. Start at draft__place. */
+ * A value lives from the step that makes it to its last use. Two values whose lives overlap must
+ * not overlap in memory; finding the smallest arena is NP-hard, and placing the largest first, each
+ * at the lowest gap that fits ("greedy by size", Pisarchyk & Lee 2020), comes within a few per cent
+ * of the lower bound on networks. An elementwise step may write over an input that dies there: such
+ * values share one storage from the start. Start at draft__place. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,8 +1,9 @@
 /* Plans: from a graph to a list of steps with places, and their running.
  *
- * eai_plan_create goes through these stages: draft (which nodes are needed, in order of creation), fusion
- * (fuse.c), places (memory.c), memory, steps. After it the graph is not needed any more: the plan owns
- * names, programs and steps in one arena, and the caller's weights and states are pointed to. */
+ * eai_plan_create goes through these stages: draft (which nodes are needed, in order of creation),
+ * fusion (fuse.c), places (memory.c), memory, steps. After it the graph is not needed any more: the
+ * plan owns names, programs and steps in one arena, and the caller's weights and states are pointed
+ * to. */
 #include <string.h>
 
 #include <efficientai/alloc.h>
@@ -31,7 +32,8 @@ struct eai_plan {
     int n_graph_steps;
 };
 
-/* ---- Draft ---------------------------------------------------------------------------------------- */
+/* ---- Draft
+ * ---------------------------------------------------------------------------------------- */
 
 static bool is_leaf(eai_op op)
 {
@@ -123,9 +125,11 @@ static void free_draft(draft *d)
     eai_free(d->kept);
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------- */
+/* ---- Memory
+ * --------------------------------------------------------------------------------------- */
 
-/* Offsets of INPUT leaves by tensor id, and sums over the leaves. Every input has memory, used or not. */
+/* Offsets of INPUT leaves by tensor id, and sums over the leaves. Every input has memory, used or
+ * not. */
 static void measure_leaves(eai_plan *plan, const eai_graph *g, size_t *input_offset)
 {
     for (int i = 0; i < graph__node_count(g); i++) {
@@ -168,7 +172,8 @@ static eai_operand resolve(const resolver *r, const eai_tensor *t)
     return o;
 }
 
-/* ---- Steps ---------------------------------------------------------------------------------------- */
+/* ---- Steps
+ * ---------------------------------------------------------------------------------------- */
 
 static eai_status make_step(eai_plan *plan, eai_step *s, const draft_step *from, const resolver *r,
                             eai_error *err)
@@ -198,8 +203,8 @@ static eai_status make_step(eai_plan *plan, eai_step *s, const draft_step *from,
                                : spec->cost(in, from->n_in, out, &from->params);
     const char *refusal = plan->backend->ops->refuses(plan->backend, s);
     if (refusal)
-        return eai_error_set(err, EAI_ERR_UNSUPPORTED, "%s%s%s: %s", s->scope, s->scope[0] ? ": " : "",
-                             spec->name, refusal);
+        return eai_error_set(err, EAI_ERR_UNSUPPORTED, "%s%s%s: %s", s->scope,
+                             s->scope[0] ? ": " : "", spec->name, refusal);
     size_t workspace = plan->backend->ops->workspace(plan->backend, s);
     if (workspace > plan->bytes.workspace)
         plan->bytes.workspace = workspace;
@@ -389,13 +394,15 @@ void eai_plan_print(const eai_plan *plan, FILE *out)
     fprintf(out, "  %-16s %8s %12s\n", "step", "count", "GFLOP");
     for (int i = 0; i < EAI_OP_COUNT; i++) {
         if (count[i])
-            fprintf(out, "  %-16s %8d %12.3f\n", eai_op_get((eai_op)i)->name, count[i], flops[i] / 1e9);
+            fprintf(out, "  %-16s %8d %12.3f\n", eai_op_get((eai_op)i)->name, count[i],
+                    flops[i] / 1e9);
     }
     fprintf(out, "  %-16s %8zu %12.3f\n", "total", plan->n_steps, plan->flops / 1e9);
     fprintf(out, "  %d of %d operations fused into others\n", plan->n_fused, plan->n_graph_steps);
-    fprintf(out, "  memory, MB: weights %.1f, states %.1f, inputs %.1f, activations %.1f "
-                 "(%.1f without sharing), workspace %.1f\n",
-            megabytes(plan->bytes.weights), megabytes(plan->bytes.states), megabytes(plan->bytes.inputs),
-            megabytes(plan->bytes.activations), megabytes(plan->bytes.unplanned),
-            megabytes(plan->bytes.workspace));
+    fprintf(out,
+            "  memory, MB: weights %.1f, states %.1f, inputs %.1f, activations %.1f "
+            "(%.1f without sharing), workspace %.1f\n",
+            megabytes(plan->bytes.weights), megabytes(plan->bytes.states),
+            megabytes(plan->bytes.inputs), megabytes(plan->bytes.activations),
+            megabytes(plan->bytes.unplanned), megabytes(plan->bytes.workspace));
 }
