@@ -41,7 +41,7 @@ typedef struct eai_weight_tensor {
     const char *name;
     eai_dtype dtype;
     eai_shape shape;  /* row-major, outermost first */
-    const void *data; /* contiguous; not NULL unless bytes is 0; aligned as the file aligns it */
+    const void *data; /* contiguous, aligned for its elements; not NULL unless bytes is 0 */
     size_t bytes;
 } eai_weight_tensor;
 
@@ -53,8 +53,8 @@ typedef struct eai_weight_tensor {
 EAI_API EAI_CHECKED eai_status eai_weights_open(eai_weights **out, const char *path,
                                                 eai_error *err);
 
-/* The same from `bytes` of memory, which must outlive *out and be aligned to 16 bytes. `label`
- * stands for the path in messages. */
+/* The same from `bytes` of memory, which must outlive *out. `label` stands for the path in messages.
+ */
 EAI_API EAI_CHECKED eai_status eai_weights_parse(eai_weights **out, const void *data, size_t bytes,
                                                  const char *label, eai_error *err);
 
