@@ -41,7 +41,7 @@ typedef struct eai_weight_tensor {
     const char *name;
     eai_dtype dtype;
     eai_shape shape;  /* row-major, outermost first */
-    const void *data; /* contiguous, aligned for its elements; not NULL unless bytes is 0 */
+    const void *data; /* contiguous, aligned for its elements */
     size_t bytes;
 } eai_weight_tensor;
 
@@ -53,7 +53,8 @@ typedef struct eai_weight_tensor {
 EAI_API EAI_CHECKED eai_status eai_weights_open(eai_weights **out, const char *path,
                                                 eai_error *err);
 
-/* The same from `bytes` of memory, which must outlive *out. `label` stands for the path in messages.
+/* The same from `bytes` of memory, which must outlive *out. `label` stands for the path in
+ * messages.
  */
 EAI_API EAI_CHECKED eai_status eai_weights_parse(eai_weights **out, const void *data, size_t bytes,
                                                  const char *label, eai_error *err);
@@ -137,16 +138,16 @@ typedef eai_status (*eai_weights_fill)(void *out, const eai_weight_tensor *t, in
                                        int64_t n_rows, void *ud, eai_error *err);
 
 typedef struct eai_weights_save_opts {
-    eai_weights_fill fill; /* NULL: tensors' data are written as they are */
+    eai_weights_fill fill; /* for tensors whose data is NULL */
     void *fill_ud;
 } eai_weights_save_opts;
 
 /* Writes tensors and string metadata as a safetensors file, byte for byte the same for the same
  * content (tensors by decreasing alignment, then by name, as the reference does; keys sorted). The
  * file appears whole or not at all. Quantized types have no name in safetensors:
- * EAI_ERR_UNSUPPORTED. With `opts->fill` a tensor's data may be NULL and its bytes are made while
- * writing, a few rows at a time, so that a merged model never lies in memory as a whole.
- * `opts` may be NULL. */
+ * EAI_ERR_UNSUPPORTED. A tensor added with data NULL (eai_weights_add_borrowed) is made by
+ * `opts->fill` while writing, a few rows at a time, so that a merged model never lies in memory as
+ * a whole. `opts` may be NULL. */
 EAI_API EAI_CHECKED eai_status eai_weights_save(const eai_weights *w, const char *path,
                                                 const eai_weights_save_opts *opts, eai_error *err);
 

@@ -11,17 +11,16 @@
  *     string   u64 length, bytes (no NUL)
  *     value    by type: 0 u8, 1 i8, 2 u16, 3 i16, 4 u32, 5 i32, 6 f32, 7 bool (one byte), 8 string,
  *              9 array (u32 element type, u64 count, elements), 10 u64, 11 i64, 12 f64
- *     ne       numbers of elements, innermost dimension first: a [49152, 576] matrix has ne 576, 49152
- *     type     storage of the tensor, see `storages` below
- *     offset   a multiple of the alignment, which is metadata "general.alignment" or else 32
+ *     ne       numbers of elements, innermost dimension first: a [49152, 576] matrix has ne 576,
+ * 49152 type     storage of the tensor, see `storages` below offset   a multiple of the alignment,
+ * which is metadata "general.alignment" or else 32
  *
- * Why a reader of our own: the file is untrusted, and the tensors are to stay where they are, mapped.
- * Every count is checked against the bytes that are left before anything is allocated for it, so a
- * lying header costs at most a few times its own size. Refused: duplicate names, overlapping or
- * misaligned tensors, arrays of arrays, version 1 and big-endian files, storage types that the
- * toolkit does not know. Not here: the meaning of metadata and names (hf_layout.c, models).
- * Start at gguf__parse(). */
-#include <stdlib.h>
+ * Why a reader of our own: the file is untrusted, and the tensors are to stay where they are,
+ * mapped. Every count is checked against the bytes that are left before anything is allocated for
+ * it, so a lying header costs at most a few times its own size. Refused: duplicate names,
+ * overlapping or misaligned tensors, arrays of arrays, version 1 and big-endian files, storage
+ * types that the toolkit does not know. Not here: the meaning of metadata and names (hf_layout.c,
+ * models). Start at gguf__parse(). */
 #include <string.h>
 
 #include <efficientai/alloc.h>
@@ -81,13 +80,13 @@ typedef struct storage {
 } storage;
 
 static const storage storages[] = {
-    {0, "F32", EAI_F32},   {1, "F16", EAI_F16},   {2, "Q4_0", EAI_Q4_0}, {3, "Q4_1", EAI_Q4_1},
-    {6, "Q5_0", -1},       {7, "Q5_1", -1},       {8, "Q8_0", EAI_Q8_0}, {9, "Q8_1", -1},
-    {10, "Q2_K", -1},      {11, "Q3_K", -1},      {12, "Q4_K", -1},      {13, "Q5_K", -1},
-    {14, "Q6_K", -1},      {15, "Q8_K", -1},      {16, "IQ2_XXS", -1},   {17, "IQ2_XS", -1},
-    {18, "IQ3_XXS", -1},   {19, "IQ1_S", -1},     {20, "IQ4_NL", -1},    {21, "IQ3_S", -1},
-    {22, "IQ2_S", -1},     {23, "IQ4_XS", -1},    {24, "I8", -1},        {25, "I16", -1},
-    {26, "I32", EAI_I32},  {27, "I64", EAI_I64},  {28, "F64", EAI_F64},  {29, "IQ1_M", -1},
+    {0, "F32", EAI_F32},    {1, "F16", EAI_F16},  {2, "Q4_0", EAI_Q4_0}, {3, "Q4_1", EAI_Q4_1},
+    {6, "Q5_0", -1},        {7, "Q5_1", -1},      {8, "Q8_0", EAI_Q8_0}, {9, "Q8_1", -1},
+    {10, "Q2_K", -1},       {11, "Q3_K", -1},     {12, "Q4_K", -1},      {13, "Q5_K", -1},
+    {14, "Q6_K", -1},       {15, "Q8_K", -1},     {16, "IQ2_XXS", -1},   {17, "IQ2_XS", -1},
+    {18, "IQ3_XXS", -1},    {19, "IQ1_S", -1},    {20, "IQ4_NL", -1},    {21, "IQ3_S", -1},
+    {22, "IQ2_S", -1},      {23, "IQ4_XS", -1},   {24, "I8", -1},        {25, "I16", -1},
+    {26, "I32", EAI_I32},   {27, "I64", EAI_I64}, {28, "F64", EAI_F64},  {29, "IQ1_M", -1},
     {30, "BF16", EAI_BF16}, {34, "TQ1_0", -1},    {35, "TQ2_0", -1},     {39, "MXFP4", -1},
 };
 
@@ -99,8 +98,7 @@ typedef struct parser {
 
 static eai_status cut_short(parser *p)
 {
-    return eai_error_set(p->err, EAI_ERR_FORMAT, "cut short at byte %zu",
-                         eai_reader_offset(&p->r));
+    return eai_error_set(p->err, EAI_ERR_FORMAT, "cut short at byte %zu", eai_reader_offset(&p->r));
 }
 
 static eai_status no_memory(parser *p, uint64_t n)
@@ -309,13 +307,6 @@ static eai_status read_alignment(uint64_t *out, parser *p)
 
 /* --- tensors --- */
 
-/* Where a tensor's data lies, from the start of the data; `at` is its number. */
-typedef struct span {
-    uint64_t begin;
-    uint64_t end;
-    size_t at;
-} span;
-
 static eai_status find_storage(eai_dtype *out, parser *p, uint32_t number)
 {
     for (size_t i = 0; i < sizeof(storages) / sizeof(storages[0]); i++) {
@@ -332,8 +323,9 @@ static eai_status find_storage(eai_dtype *out, parser *p, uint32_t number)
     return eai_error_set(p->err, EAI_ERR_UNSUPPORTED, "unknown storage type %u", number);
 }
 
-/* What follows a tensor's name in the header. The shape is turned around: ours is outermost first. */
-static eai_status take_tensor(eai_weight_tensor *t, span *s, parser *p)
+/* What follows a tensor's name in the header. The shape is turned around: ours is outermost first.
+ */
+static eai_status take_tensor(eai_weight_tensor *t, weights__span *s, parser *p)
 {
     uint32_t n_dims = eai_reader_u32(&p->r);
 
@@ -362,7 +354,7 @@ static eai_status take_tensor(eai_weight_tensor *t, span *s, parser *p)
     return EAI_OK;
 }
 
-static eai_status take_tensors(span *spans, parser *p, size_t count)
+static eai_status take_tensors(weights__span *spans, parser *p, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         eai_weight_tensor t = {0};
@@ -378,18 +370,9 @@ static eai_status take_tensors(span *spans, parser *p, size_t count)
     return EAI_OK;
 }
 
-static int compare_spans(const void *a, const void *b)
-{
-    const span *x = a;
-    const span *y = b;
-    if (x->begin != y->begin)
-        return x->begin < y->begin ? -1 : 1;
-    return x->end < y->end ? -1 : x->end > y->end;
-}
-
 /* Checks every span against the data's size, the alignment and its neighbour, and sets the tensors'
  * pointers. */
-static eai_status place_tensors(parser *p, span *spans, size_t count, uint64_t alignment)
+static eai_status place_tensors(parser *p, weights__span *spans, size_t count, uint64_t alignment)
 {
     eai_reader_align(&p->r, alignment);
     if (p->r.failed) /* without data the padding may be missing */
@@ -398,8 +381,7 @@ static eai_status place_tensors(parser *p, span *spans, size_t count, uint64_t a
     size_t size = eai_reader_left(&p->r);
     uint64_t taken = 0;
 
-    if (count > 1)
-        qsort(spans, count, sizeof(*spans), compare_spans);
+    weights__sort_spans(spans, count);
     for (size_t i = 0; i < count; i++) {
         eai_weight_tensor *t = &p->w->tensors[spans[i].at];
         unsigned long long begin = spans[i].begin;
@@ -436,8 +418,8 @@ static eai_status take_header(uint64_t *n_tensors, uint64_t *n_meta, parser *p)
     if ((version & 0xffffu) == 0)
         return eai_error_set(p->err, EAI_ERR_UNSUPPORTED, "a big-endian GGUF file");
     if (version != 2 && version != 3)
-        return eai_error_set(p->err, EAI_ERR_UNSUPPORTED,
-                             "GGUF version %u (2 and 3 are supported)", version);
+        return eai_error_set(p->err, EAI_ERR_UNSUPPORTED, "GGUF version %u (2 and 3 are supported)",
+                             version);
     if (*n_tensors > WEIGHTS__MAX_TENSORS)
         return eai_error_set(p->err, EAI_ERR_LIMIT, "%llu tensors (at most %d are allowed)",
                              (unsigned long long)*n_tensors, WEIGHTS__MAX_TENSORS);
@@ -453,7 +435,7 @@ eai_status gguf__parse(eai_weights *w, const uint8_t *data, size_t n, eai_error 
     uint64_t n_tensors = 0;
     uint64_t n_meta = 0;
     uint64_t alignment = 0;
-    span *spans = NULL;
+    weights__span *spans = NULL;
     eai_status st = EAI_OK;
 
     eai_reader_init(&p.r, data, n);

@@ -6,8 +6,8 @@
  * architectures, whose files stay as they are. Start at the tables.
  *
  * The order of rows. RoPE rotates pairs of a head's d outputs. Hugging Face pairs output i with
- * output i + d/2 (half-rotated), ggml's llama code pairs 2i with 2i + 1 (interleaved). The converter
- * makes one into the other by moving rows of the projection, w being [heads * d, K]:
+ * output i + d/2 (half-rotated), ggml's llama code pairs 2i with 2i + 1 (interleaved). The
+ * converter makes one into the other by moving rows of the projection, w being [heads * d, K]:
  *     w.reshape(heads, 2, d/2, K).swapaxes(1, 2).reshape(heads * d, K)
  * so GGUF's row (head h, pair i, half s) at h*d + 2*i + s is Hugging Face's row h*d + s*(d/2) + i,
  * and that is what unpermute() copies back. Whole rows move, so quantized blocks stay as they are,
@@ -54,7 +54,8 @@ static const renaming llama_block_names[] = {
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/* The length of "blk.N." at the start of a name with N of 1 to 6 digits, no leading zero; else 0. */
+/* The length of "blk.N." at the start of a name with N of 1 to 6 digits, no leading zero; else 0.
+ */
 static size_t block_prefix(const char *name)
 {
     if (strncmp(name, "blk.", 4) != 0)

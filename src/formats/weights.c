@@ -57,8 +57,8 @@ static eai_status read_contents(eai_weights *w, const uint8_t *data, size_t n, e
     } else if (n >= 9 && data[8] == '{') {
         EAI_TRY(safetensors__parse(w, data, n, err));
     } else {
-        return eai_error_set(err, EAI_ERR_FORMAT, "neither a GGUF nor a safetensors file (%zu bytes)",
-                             n);
+        return eai_error_set(err, EAI_ERR_FORMAT,
+                             "neither a GGUF nor a safetensors file (%zu bytes)", n);
     }
     return weights__index(w, err);
 }
@@ -161,6 +161,21 @@ eai_status weights__align_tensor(eai_weights *w, eai_weight_tensor *t, eai_error
     memcpy(copy, t->data, t->bytes);
     t->data = copy;
     return EAI_OK;
+}
+
+static int compare_spans(const void *a, const void *b)
+{
+    const weights__span *x = a;
+    const weights__span *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+void weights__sort_spans(weights__span *spans, size_t n)
+{
+    if (n > 1)
+        qsort(spans, n, sizeof(*spans), compare_spans);
 }
 
 eai_status weights__append_meta(eai_weights *w, const weights__meta *m, eai_error *err)

@@ -67,6 +67,16 @@ eai_status weights__align_tensor(eai_weights *w, eai_weight_tensor *t, eai_error
 eai_status weights__index(eai_weights *w, eai_error *err);
 eai_status weights__index_meta(eai_weights *w, eai_error *err);
 
+/* Where a tensor's data lies, from the start of the file's data; `at` is its number. */
+typedef struct weights__span {
+    uint64_t begin;
+    uint64_t end;
+    size_t at;
+} weights__span;
+
+/* Sorts by begin, then by end. */
+void weights__sort_spans(weights__span *spans, size_t n);
+
 /* The metadata of that key or NULL. */
 const weights__meta *weights__find_meta(const eai_weights *w, const char *key);
 
