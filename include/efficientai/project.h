@@ -63,8 +63,20 @@ typedef struct eai_project {
                                                     .size = sizeof(eai_project), __VA_ARGS__}
 
 /* Parses the words with the command's table, runs it, prints "error: ..." on failure, returns the exit
- * code. argv[0] is the first word after the command's name. */
+ * code. argv[0] is the first word after the command's name. With --help it prints the help instead. */
 EAI_API int eai_command_run(const eai_project *project, const eai_command *command, int argc, char **argv);
+
+/* The same under the name that the user typed: "efficientai models get". */
+EAI_API int eai_command_run_as(const char *program, const eai_command *command, int argc, char **argv);
+
+/* The project's command of that name, or NULL. */
+EAI_API const eai_command *eai_project_find_command(const eai_project *project, const char *name);
+
+/* Runs the command named by argv[0]; `program` and `separator` stand before its name in messages
+ * ("efficientai lora-finetuning-mlx", ':'). Without a word it lists the commands and returns 2; "--help"
+ * lists them and returns 0; an unknown name gives a "did you mean" and 2. */
+EAI_API int eai_project_run(const eai_project *project, const char *program, char separator, int argc,
+                            char **argv);
 
 /* main() of a program that is one project: argv[1] names the command. */
 EAI_API int eai_project_main(const eai_project *project, int argc, char **argv);

@@ -1,0 +1,176 @@
+/* The tables of the command's own commands, and where projects come from.
+ *
+ * To add a command of the program itself: a file in apps/commands/, a line in catalog.h, a row
+ * here. Anything that belongs to a project goes into projects/NAME instead. Start at core_commands.
+ */
+#include "catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#endif
+
+#include <efficientai/alloc.h>
+#include <efficientai/fs.h>
+
+#include "base/banned.h"
+
+const eai_command *const core_commands[] = {
+    &command_completion,
+    NULL,
+};
+
+const eai_project *const core_groups[] = {
+    &group_models,
+    NULL,
+};
+
+/* Written by CMake from the list of projects: build/apps/builtin.c. */
+extern const eai_project *const eai_builtin_projects[];
+extern const size_t eai_n_builtin_projects;
+
+eai_status catalog_init(catalog *c, eai_error *err)
+{
+    *c = (catalog){0};
+    return eai_registry_create(&c->projects, eai_builtin_projects, eai_n_builtin_projects, err);
+}
+
+void catalog_deinit(catalog *c)
+{
+    eai_registry_free(c->projects);
+    *c = (catalog){0};
+}
+
+const eai_command *catalog_find_command(const char *name)
+{
+    for (size_t i = 0; core_commands[i]; i++) {
+        if (strcmp(core_commands[i]->name, name) == 0)
+            return core_commands[i];
+    }
+    return NULL;
+}
+
+const eai_project *catalog_find_project(const catalog *c, const char *name)
+{
+    for (size_t i = 0; core_groups[i]; i++) {
+        if (strcmp(core_groups[i]->name, name) == 0)
+            return core_groups[i];
+    }
+    return eai_registry_find(c->projects, name);
+}
+
+/* ---- Plugins --------------------------------------------------------------------------------- */
+
+/* The path of this program in buf; false when the system does not tell. */
+static bool executable_path(char *buf, size_t n)
+{
+#ifdef __APPLE__
+    uint32_t size = (uint32_t)n;
+    return _NSGetExecutablePath(buf, &size) == 0;
+#else
+    ssize_t length = readlink("/proc/self/exe", buf, n - 1);
+    if (length < 0)
+        return false;
+    buf[length] = '\0';
+    return true;
+#endif
+}
+
+/* PREFIX/lib/efficientai/plugins for PREFIX/bin/efficientai, when that folder is there. New memory.
+ */
+static char *installed_plugins(void)
+{
+    char path[4096];
+    if (!executable_path(path, sizeof(path)))
+        return NULL;
+    for (int up = 0; up < 2; up++) {
+        char *slash = strrchr(path, '/');
+        if (!slash)
+            return NULL;
+        *slash = '\0';
+    }
+    char *folder = eai_path_join(path, "lib/efficientai/plugins");
+    if (folder && !eai_fs_is_folder(folder)) {
+        eai_free(folder);
+        folder = NULL;
+    }
+    return folder;
+}
+
+static void print_warning(void *ud, const char *message)
+{
+    (void)ud;
+    fprintf(stderr, "warning: %s\n", message);
+}
+
+void catalog_open_plugins(catalog *c)
+{
+    if (c->plugins_open)
+        return;
+    c->plugins_open = true;
+    char *installed = installed_plugins();
+    eai_registry_add_plugins(c->projects, c->plugin_path, print_warning, NULL);
+    eai_registry_add_plugins(c->projects, getenv("EFFICIENTAI_PLUGIN_PATH"), print_warning, NULL);
+    eai_registry_add_plugins(c->projects, installed, print_warning, NULL);
+    eai_free(installed);
+}
+
+/* ---- Names ----------------------------------------------------------------------------------- */
+
+void catalog_free_names(char **names, size_t n)
+{
+    for (size_t i = 0; names && i < n; i++)
+        eai_free(names[i]);
+    eai_free((void *)names);
+}
+
+static size_t count_project_names(const eai_project *p)
+{
+    size_t n = 1;
+    for (const eai_command *k = p->commands; k->name; k++)
+        n++;
+    return n;
+}
+
+/* The project's name, then "name:command" each; returns how many. */
+static size_t add_project_names(char **names, const eai_project *p)
+{
+    size_t n = 0;
+    names[n++] = eai_strdup(p->name);
+    for (const eai_command *k = p->commands; k->name; k++)
+        names[n++] = eai_asprintf("%s:%s", p->name, k->name);
+    return n;
+}
+
+char **catalog_list_names(const catalog *c, size_t *n)
+{
+    size_t capacity = 1;
+    size_t n_projects = eai_registry_count(c->projects);
+    for (size_t i = 0; core_commands[i]; i++)
+        capacity++;
+    for (size_t i = 0; core_groups[i]; i++)
+        capacity += count_project_names(core_groups[i]);
+    for (size_t i = 0; i < n_projects; i++)
+        capacity += count_project_names(eai_registry_at(c->projects, i));
+
+    *n = 0;
+    char **names = eai_alloc_zeroed(capacity, sizeof(*names));
+    if (!names)
+        return NULL;
+    for (size_t i = 0; core_commands[i]; i++)
+        names[(*n)++] = eai_strdup(core_commands[i]->name);
+    for (size_t i = 0; core_groups[i]; i++)
+        *n += add_project_names(names + *n, core_groups[i]);
+    for (size_t i = 0; i < n_projects; i++)
+        *n += add_project_names(names + *n, eai_registry_at(c->projects, i));
+    for (size_t i = 0; i < *n; i++) {
+        if (!names[i]) {
+            catalog_free_names(names, *n);
+            *n = 0;
+            return NULL;
+        }
+    }
+    return names;
+}

@@ -1,0 +1,45 @@
+/* Everything that `efficientai` can run: its own commands, groups of them ("models"), and projects.
+ *
+ * Own commands and built-in projects are always there; plugins are opened by catalog_open_plugins,
+ * which is only called when a word is not known without them, or when everything is to be listed.
+ */
+#ifndef EAI_APPS_CATALOG_H
+#define EAI_APPS_CATALOG_H
+
+#include <efficientai/project.h>
+
+/* The commands in apps/commands/, each defined in the file of its name. */
+extern const eai_command command_completion;
+extern const eai_project group_models;
+
+/* The rows of the tables in catalog.c; both end with NULL. */
+extern const eai_command *const core_commands[];
+extern const eai_project *const core_groups[];
+
+typedef struct catalog {
+    eai_registry *projects;
+    const char *plugin_path; /* --plugin-path or NULL; borrowed */
+    bool plugins_open;
+} catalog;
+
+EAI_CHECKED eai_status catalog_init(catalog *c, eai_error *err);
+void catalog_deinit(catalog *c);
+
+/* Opens the plugins of --plugin-path, $EFFICIENTAI_PLUGIN_PATH and PREFIX/lib/efficientai/plugins,
+ * once. Complaints go to standard error. */
+void catalog_open_plugins(catalog *c);
+
+const eai_command *catalog_find_command(const char *name);
+/* A group or a project; NULL when there is none among those known so far. */
+const eai_project *catalog_find_project(const catalog *c, const char *name);
+
+/* All names that may stand first on the command line, "project:command" included: a new array of
+ * new texts, freed with catalog_free_names. NULL when memory is out. */
+char **catalog_list_names(const catalog *c, size_t *n);
+void catalog_free_names(char **names, size_t n);
+
+/* Prints what may come next to `words` (all but the program's name; the last one is being written),
+ * a candidate a line; nothing where a file is expected. */
+void complete_words(catalog *c, int n, char **words, FILE *out);
+
+#endif

@@ -1,0 +1,191 @@
+/* The command `efficientai`: finds what the first words name, and runs it.
+ *
+ * A word is looked up as: a command of the program (apps/commands/), a group or project ("models",
+ * "lora-finetuning-mlx"), the same among plugins, a program efficientai-WORD on PATH.
+ * "project:command" and "project command" are the same. What it does not do: parse a command's
+ * options (src/cli/command.c) or know any project. Start at dispatch. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <efficientai/alloc.h>
+#include <efficientai/fs.h>
+
+#include "catalog.h"
+
+#include "base/banned.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, NOT_FOUND = -1 };
+
+static int fail(int code, const char *message)
+{
+    fprintf(stderr, "error: %s\n", message);
+    return code;
+}
+
+/* ---- Help ------------------------------------------------------------------------------------ */
+
+#define NAME_COLUMNS 34
+
+static void print_project(const eai_project *p, char separator, FILE *out)
+{
+    for (const eai_command *k = p->commands; k->name; k++) {
+        int n = fprintf(out, "  %s%c%s", p->name, separator, k->name);
+        fprintf(out, "%*s  %s\n", n < NAME_COLUMNS ? NAME_COLUMNS - n : 0, "", k->summary);
+    }
+}
+
+static void print_help(catalog *c, FILE *out)
+{
+    catalog_open_plugins(c);
+    fputs("usage: efficientai [--plugin-path DIR] COMMAND [options]\n\n"
+          "Adapt, judge and run language models on your own machine.\n\nCommands:\n",
+          out);
+    for (size_t i = 0; core_groups[i]; i++)
+        print_project(core_groups[i], ' ', out);
+    for (size_t i = 0; core_commands[i]; i++)
+        fprintf(out, "  %-*s  %s\n", NAME_COLUMNS - 2, core_commands[i]->name,
+                core_commands[i]->summary);
+    for (size_t i = 0; i < eai_registry_count(c->projects); i++) {
+        const eai_project *p = eai_registry_at(c->projects, i);
+        fprintf(out, "\n%s %s, %s:\n", p->name, p->version, p->summary);
+        print_project(p, ':', out);
+    }
+    fputs("\n'efficientai COMMAND --help' shows a command's options. A program efficientai-NAME on "
+          "PATH\nand plugins in $EFFICIENTAI_PLUGIN_PATH add commands.\n",
+          out);
+}
+
+/* ---- Programs on PATH ------------------------------------------------------------------------ */
+
+/* Becomes efficientai-WORD when PATH has such a program; returns when it has none. */
+static void try_external(char **argv)
+{
+    const char *path = getenv("PATH");
+    if (strchr(argv[0], '/'))
+        return;
+    while (path && *path) {
+        size_t length = strcspn(path, ":");
+        char *file = eai_asprintf("%.*s/efficientai-%s", (int)length, path, argv[0]);
+        if (file && length > 0 && access(file, X_OK) == 0 && !eai_fs_is_folder(file)) {
+            fflush(stdout);
+            execv(file, argv);
+            fprintf(stderr, "warning: cannot run '%s': %s\n", file, strerror(errno));
+        }
+        eai_free(file);
+        path += length + (path[length] == ':');
+    }
+}
+
+/* ---- Finding what to run --------------------------------------------------------------------- */
+
+static int refuse(const catalog *c, const char *word)
+{
+    eai_error err = EAI_ERROR_INIT;
+    size_t n;
+    char **names = catalog_list_names(c, &n);
+    const char *near = names ? eai_did_you_mean(word, (const char *const *)names, n) : NULL;
+    if (near)
+        eai_error_set(&err, EAI_ERR_USAGE, "unknown command '%s'; did you mean '%s'?", word, near);
+    else
+        eai_error_set(&err, EAI_ERR_USAGE, "unknown command '%s'; 'efficientai --help' lists them",
+                      word);
+    catalog_free_names(names, n);
+    return fail(EXIT_USAGE, err.message);
+}
+
+/* Runs "project:command" or "project command"; NOT_FOUND when there is no such project. */
+static int run_project(const catalog *c, int argc, char **argv)
+{
+    int code = NOT_FOUND;
+    size_t length = strcspn(argv[0], ":");
+    bool colon = argv[0][length] == ':';
+    char *name = eai_strndup(argv[0], length);
+    const eai_project *project = name ? catalog_find_project(c, name) : NULL;
+    char *program = eai_asprintf("efficientai %s", name ? name : "");
+
+    if (project && program && colon && argv[0][length + 1]) {
+        char *whole = argv[0];
+        argv[0] += length + 1;
+        code = eai_project_run(project, program, ':', argc, argv);
+        argv[0] = whole;
+    } else if (project && program) {
+        code = eai_project_run(project, program, colon ? ':' : ' ', argc - 1, argv + 1);
+    }
+    eai_free(program);
+    eai_free(name);
+    return code;
+}
+
+static int dispatch(catalog *c, int argc, char **argv)
+{
+    const eai_command *command = catalog_find_command(argv[0]);
+    if (command)
+        return eai_command_run(NULL, command, argc - 1, argv + 1);
+    int code = run_project(c, argc, argv);
+    if (code != NOT_FOUND)
+        return code;
+    catalog_open_plugins(c);
+    code = run_project(c, argc, argv);
+    if (code != NOT_FOUND)
+        return code;
+    try_external(argv);
+    return refuse(c, argv[0]);
+}
+
+/* Takes "--plugin-path DIR" and "--plugin-path=DIR" off the front; returns how many words. */
+static int take_plugin_path(catalog *c, int argc, char **argv)
+{
+    static const char name[] = "--plugin-path";
+    size_t n = sizeof(name) - 1;
+    if (argc > 0 && strncmp(argv[0], name, n) == 0 && argv[0][n] == '=') {
+        c->plugin_path = argv[0] + n + 1;
+        return 1;
+    }
+    if (argc > 1 && strcmp(argv[0], name) == 0) {
+        c->plugin_path = argv[1];
+        return 2;
+    }
+    return 0;
+}
+
+static int run(catalog *c, int argc, char **argv)
+{
+    int taken = take_plugin_path(c, argc, argv);
+    argc -= taken;
+    argv += taken;
+    if (argc == 0) {
+        print_help(c, stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
+        strcmp(argv[0], "help") == 0) {
+        print_help(c, stdout);
+    } else if (strcmp(argv[0], "--version") == 0) {
+        printf("efficientai %s\n", EAI_VERSION);
+    } else if (strcmp(argv[0], "complete") == 0) {
+        complete_words(c, argc - 1, argv + 1, stdout);
+    } else if (argv[0][0] == '-') {
+        eai_error err = EAI_ERROR_INIT;
+        eai_error_set(&err, EAI_ERR_USAGE,
+                      "unknown option '%s'; 'efficientai --help' lists what there is", argv[0]);
+        return fail(EXIT_USAGE, err.message);
+    } else {
+        return dispatch(c, argc, argv);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    eai_error err = EAI_ERROR_INIT;
+    catalog c;
+    if (catalog_init(&c, &err) != EAI_OK)
+        return fail(EXIT_FAILED, err.message);
+    int code = run(&c, argc - 1, argv + 1);
+    if (fflush(stdout) != 0 && code == 0)
+        code = fail(EXIT_FAILED, "cannot write standard output");
+    catalog_deinit(&c);
+    return code;
+}

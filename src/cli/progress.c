@@ -1,0 +1,191 @@
+/* The progress line: redrawn on a terminal, plain lines now and then elsewhere.
+ *
+ * Why two ways: a log of CI with a thousand carriage returns is of no use, and a terminal with a
+ * thousand lines neither. What it does not do: run a timer of its own - a caller that does not call
+ * shows no progress. Start at draw(). */
+#include <efficientai/progress.h>
+
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include <efficientai/alloc.h>
+#include <efficientai/terminal.h>
+
+#include "base/banned.h"
+
+#define BAR_CELLS    20
+#define LIVE_PERIOD  0.1  /* seconds between two redraws */
+#define PLAIN_PERIOD 10.0 /* seconds between two plain lines */
+#define LABEL_MAX    64
+#define DETAIL_MAX   160
+
+struct eai_progress {
+    FILE *out;
+    bool live;
+    char label[LABEL_MAX];
+    char unit[16];
+    uint64_t total; /* 0: unknown */
+    uint64_t done;
+    uint64_t first_done; /* of the first update: a resumed run does not start at 0 */
+    double started;
+    double last_drawn; /* < 0: never */
+    bool updated;
+    char detail[DETAIL_MAX];
+};
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+eai_progress *eai_progress_create(FILE *out, bool live, const char *label, const char *unit,
+                                  uint64_t total)
+{
+    eai_progress *p = eai_alloc_zeroed(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->out = out;
+    p->live = live;
+    snprintf(p->label, sizeof(p->label), "%s", label);
+    snprintf(p->unit, sizeof(p->unit), "%s", unit);
+    p->total = total;
+    p->started = now_seconds();
+    p->last_drawn = -1;
+    return p;
+}
+
+/* "84/200 step" or "12.4 MB of 92.9 MB". */
+static void format_count(char *buf, size_t n, const eai_progress *p)
+{
+    char done[32];
+    char total[32];
+    unsigned long long d = (unsigned long long)p->done;
+    unsigned long long t = (unsigned long long)p->total;
+    if (strcmp(p->unit, "B") == 0) {
+        eai_format_bytes(done, sizeof(done), p->done);
+        if (p->total)
+            snprintf(buf, n, "%s of %s", done, eai_format_bytes(total, sizeof(total), p->total));
+        else
+            snprintf(buf, n, "%s", done);
+    } else if (p->total) {
+        snprintf(buf, n, "%llu/%llu %s", d, t, p->unit);
+    } else {
+        snprintf(buf, n, "%llu %s", d, p->unit);
+    }
+}
+
+/* "1 min 10 s left" from the rate so far, the time taken when at the end, "" when unknown. */
+static void format_time(char *buf, size_t n, const eai_progress *p, double now, bool at_end)
+{
+    char text[32];
+    double elapsed = now - p->started;
+    buf[0] = '\0';
+    if (at_end) {
+        snprintf(buf, n, "%s", eai_format_duration(text, sizeof(text), elapsed));
+    } else if (p->total > p->done && p->done > p->first_done && elapsed > 0) {
+        double rate = (double)(p->done - p->first_done) / elapsed;
+        double left = (double)(p->total - p->done) / rate;
+        snprintf(buf, n, "%s left", eai_format_duration(text, sizeof(text), left));
+    }
+}
+
+static void format_bar(char *buf, const eai_progress *p)
+{
+    double part = p->total ? (double)p->done / (double)p->total : 0;
+    int full = (int)(BAR_CELLS * (part > 1 ? 1 : part));
+    buf[0] = '[';
+    memset(buf + 1, '#', (size_t)full);
+    memset(buf + 1 + full, '-', (size_t)(BAR_CELLS - full));
+    memcpy(buf + 1 + BAR_CELLS, "]  ", 4);
+}
+
+/* Writes the line for this moment; on a terminal over the previous one, cut at its width. */
+static void draw(eai_progress *p, bool at_end)
+{
+    double now = now_seconds();
+    char line[512];
+    char bar[BAR_CELLS + 8] = "";
+    char count[80];
+    char left[48];
+    format_count(count, sizeof(count), p);
+    format_time(left, sizeof(left), p, now, at_end);
+    if (p->live && p->total)
+        format_bar(bar, p);
+    int n = snprintf(line, sizeof(line), "%s  %s%s%s%s%s%s", p->label, bar, count,
+                     p->detail[0] ? "  " : "", p->detail, left[0] ? "  " : "", left);
+    if (n < 0)
+        return;
+    if (p->live) {
+        int width = eai_terminal_width(p->out) - 1;
+        fprintf(p->out, "\r%.*s\033[K%s", width, line, at_end ? "\n" : "");
+    } else {
+        fprintf(p->out, "%s\n", line);
+    }
+    fflush(p->out);
+    p->last_drawn = now;
+}
+
+static void set_detail(eai_progress *p, const char *fmt, va_list args)
+{
+    p->detail[0] = '\0';
+    if (fmt)
+        vsnprintf(p->detail, sizeof(p->detail), fmt, args);
+}
+
+void eai_progress_update(eai_progress *p, uint64_t done, const char *fmt, ...)
+{
+    if (!p)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    set_detail(p, fmt, args);
+    va_end(args);
+    if (!p->updated) {
+        p->updated = true;
+        p->first_done = done;
+    }
+    p->done = done;
+    double period = p->live ? LIVE_PERIOD : PLAIN_PERIOD;
+    if (p->last_drawn < 0 || now_seconds() - p->last_drawn >= period)
+        draw(p, false);
+}
+
+void eai_progress_note(eai_progress *p, const char *fmt, ...)
+{
+    if (!p)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    if (p->live)
+        fputs("\r\033[K", p->out);
+    vfprintf(p->out, fmt, args);
+    va_end(args);
+    fputc('\n', p->out);
+    if (p->live && p->updated)
+        draw(p, false);
+    fflush(p->out);
+}
+
+void eai_progress_finish(eai_progress *p, const char *fmt, ...)
+{
+    if (!p)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    set_detail(p, fmt, args);
+    va_end(args);
+    draw(p, true);
+    eai_free(p);
+}
+
+void eai_progress_abandon(eai_progress *p)
+{
+    if (p && p->live && p->updated) {
+        fputc('\n', p->out);
+        fflush(p->out);
+    }
+    eai_free(p);
+}

@@ -1,0 +1,220 @@
+/* Facts about the terminal, numbers for people, and tables of text.
+ *
+ * Why: every command that prints needs the same few answers (how wide, is somebody watching, may it
+ * be coloured), and a table is the same loop everywhere. What it does not do: cursor movement or
+ * key presses; the one line that moves is in progress.c. Start at eai_table_print. */
+#include <efficientai/terminal.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <efficientai/alloc.h>
+
+#include "base/banned.h"
+
+#define MIN_WIDTH 40
+#define MAX_WIDTH 200
+
+static bool environment_is_set(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value;
+}
+
+int eai_terminal_width(FILE *f)
+{
+    struct winsize size;
+    int width = 80;
+    const char *columns = getenv("COLUMNS");
+    int fd = f ? fileno(f) : -1;
+    if (fd >= 0 && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        width = size.ws_col;
+    } else if (columns && *columns) {
+        char *end;
+        long n = strtol(columns, &end, 10);
+        if (*end == '\0' && n > 0 && n < 100000)
+            width = (int)n;
+    }
+    return width < MIN_WIDTH ? MIN_WIDTH : width > MAX_WIDTH ? MAX_WIDTH : width;
+}
+
+bool eai_terminal_is_live(FILE *f)
+{
+    const char *term = getenv("TERM");
+    int fd = f ? fileno(f) : -1;
+    return fd >= 0 && isatty(fd) && term && strcmp(term, "dumb") != 0 && !environment_is_set("CI");
+}
+
+bool eai_terminal_has_color(FILE *f)
+{
+    return eai_terminal_is_live(f) && !environment_is_set("NO_COLOR");
+}
+
+char *eai_format_bytes(char *buf, size_t n, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 999.95 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        value /= 1000;
+        unit++;
+    }
+    snprintf(buf, n, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return buf;
+}
+
+char *eai_format_duration(char *buf, size_t n, double seconds)
+{
+    if (!isfinite(seconds) || seconds < 0 || seconds > 1e9) {
+        snprintf(buf, n, "?");
+        return buf;
+    }
+    long s = lround(seconds);
+    if (s < 60)
+        snprintf(buf, n, "%ld s", s);
+    else if (s < 3600)
+        snprintf(buf, n, "%ld min %02ld s", s / 60, s % 60);
+    else
+        snprintf(buf, n, "%ld h %02ld min", s / 3600, s / 60 % 60);
+    return buf;
+}
+
+size_t eai_text_columns(const char *text)
+{
+    size_t columns = 0;
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        columns += (*p & 0xC0) != 0x80; /* every byte but UTF-8's continuation bytes */
+    return columns;
+}
+
+/* ---- Tables ---------------------------------------------------------------------------------- */
+
+struct eai_table {
+    size_t n_columns;
+    size_t n_rows;
+    size_t capacity; /* rows */
+    char **cells;    /* [n_rows, n_columns]; row 0 holds the titles */
+    bool *right;     /* [n_columns] aligned to the right */
+    bool failed;     /* memory ran out; printing says so */
+};
+
+/* Room for one more row, its cells NULL; NULL when memory is out. */
+static char **append_row(eai_table *t)
+{
+    if (t->n_rows == t->capacity) {
+        size_t capacity = t->capacity ? 2 * t->capacity : 8;
+        size_t n;
+        if (!eai_size_mul(&n, capacity, t->n_columns))
+            return NULL;
+        char **cells = eai_realloc_array(t->cells, n, sizeof(*cells));
+        if (!cells)
+            return NULL;
+        t->cells = cells;
+        t->capacity = capacity;
+    }
+    char **row = t->cells + t->n_rows * t->n_columns;
+    memset(row, 0, t->n_columns * sizeof(*row));
+    t->n_rows++;
+    return row;
+}
+
+void eai_table_row(eai_table *t, const char *const *cells)
+{
+    if (!t || t->failed)
+        return;
+    char **row = append_row(t);
+    t->failed = !row;
+    for (size_t i = 0; row && i < t->n_columns; i++) {
+        row[i] = eai_strdup(cells[i] ? cells[i] : "");
+        t->failed = t->failed || !row[i];
+    }
+}
+
+/* Splits "name|size>" into the first row; false when memory is out. */
+static bool set_titles(eai_table *t, const char *titles)
+{
+    char **row = append_row(t);
+    for (size_t i = 0; row && i < t->n_columns; i++) {
+        size_t length = strcspn(titles, "|");
+        t->right[i] = length > 0 && titles[length - 1] == '>';
+        row[i] = eai_strndup(titles, length - t->right[i]);
+        if (!row[i])
+            return false;
+        titles += length + (titles[length] == '|');
+    }
+    return row != NULL;
+}
+
+eai_table *eai_table_create(size_t n_columns, const char *titles)
+{
+    eai_table *t = eai_alloc_zeroed(1, sizeof(*t));
+    if (!t)
+        return NULL;
+    t->n_columns = n_columns;
+    t->right = eai_alloc_zeroed(n_columns, sizeof(*t->right));
+    if (!t->right || !set_titles(t, titles)) {
+        eai_table_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void eai_table_free(eai_table *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->n_rows * t->n_columns; i++)
+        eai_free(t->cells[i]);
+    eai_free(t->cells);
+    eai_free(t->right);
+    eai_free(t);
+}
+
+static void print_blanks(FILE *out, size_t n)
+{
+    while (n-- > 0)
+        fputc(' ', out);
+}
+
+/* The last column is not padded, so that no line ends in blanks. */
+static void print_row(const eai_table *t, const size_t *widths, char *const *row, FILE *out)
+{
+    for (size_t i = 0; i < t->n_columns; i++) {
+        size_t blanks = widths[i] - eai_text_columns(row[i]);
+        bool last = i + 1 == t->n_columns;
+        print_blanks(out, t->right[i] ? blanks : 0);
+        fputs(row[i], out);
+        print_blanks(out, last ? 0 : 2 + (t->right[i] ? 0 : blanks));
+    }
+    fputc('\n', out);
+}
+
+eai_status eai_table_print(const eai_table *t, FILE *out, eai_error *err)
+{
+    if (!t || t->failed)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a table");
+    size_t *widths = eai_alloc_zeroed(t->n_columns, sizeof(*widths));
+    if (!widths)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a table");
+    for (size_t i = 0; i < t->n_rows * t->n_columns; i++) {
+        size_t columns = eai_text_columns(t->cells[i]);
+        if (columns > widths[i % t->n_columns])
+            widths[i % t->n_columns] = columns;
+    }
+    for (size_t r = 0; r < t->n_rows; r++) {
+        print_row(t, widths, t->cells + r * t->n_columns, out);
+        for (size_t i = 0; r == 0 && i < t->n_columns; i++) {
+            for (size_t j = 0; j < widths[i]; j++)
+                fputc('-', out);
+            fputs(i + 1 == t->n_columns ? "\n" : "  ", out);
+        }
+    }
+    eai_free(widths);
+    if (ferror(out))
+        return eai_error_set(err, EAI_ERR_IO, "cannot write the table");
+    return EAI_OK;
+}
