@@ -1,0 +1,237 @@
+/* Checkpoints: one safetensors file with all that a run depends on, so that it is there whole or not at
+ * all. Tensors: "parameter.NAME", "exp_avg.NAME", "exp_avg_sq.NAME", "losses". Metadata: the counters, and
+ * every setting that shapes the run, compared on resume. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <efficientai/alloc.h>
+#include <efficientai/fs.h>
+#include <efficientai/weights.h>
+
+#include "train/trainer_state.h"
+
+#define STATE_FILE "state.safetensors"
+#define FORMAT_NAME "efficientai-checkpoint"
+#define FORMAT_VERSION "1"
+
+/* ---- Settings ------------------------------------------------------------------------------------- */
+
+typedef struct setting {
+    const char *name;
+    char value[48];
+} setting;
+
+#define N_SETTINGS 14
+
+/* What must be the same for a continued run to be the same run. */
+static void list_settings(setting *s, const eai_trainer *t)
+{
+    const eai_train_opts *o = &t->opts;
+    const struct {
+        const char *name;
+        double value;
+    } rows[N_SETTINGS - 3] = {
+        {"learning_rate", o->learning_rate},
+        {"accumulation", (double)o->accumulation},
+        {"warmup", (double)o->warmup},
+        {"max_grad_norm", o->max_grad_norm},
+        {"beta1", o->adamw.beta1},
+        {"beta2", o->adamw.beta2},
+        {"eps", o->adamw.eps},
+        {"weight_decay", o->adamw.weight_decay},
+        {"batch_tokens", (double)eai_dataset_max_tokens(t->train)},
+        {"parameters", (double)t->task->n_parameters},
+        /* with a constant rate a run may be made longer */
+        {"steps", o->schedule == EAI_SCHEDULE_constant ? 0 : (double)t->total},
+    };
+    int n = 0;
+    for (; n < N_SETTINGS - 3; n++) {
+        s[n].name = rows[n].name;
+        snprintf(s[n].value, sizeof(s[n].value), "%.17g", rows[n].value);
+    }
+    s[n].name = "schedule";
+    snprintf(s[n++].value, sizeof(s[0].value), "%s", eai_schedule_name(o->schedule));
+    s[n].name = "seed";
+    snprintf(s[n++].value, sizeof(s[0].value), "%llu", (unsigned long long)o->seed);
+    s[n].name = "training_data";
+    snprintf(s[n].value, sizeof(s[0].value), "%016llx",
+             (unsigned long long)eai_dataset_digest(t->train));
+}
+
+/* ---- Saving --------------------------------------------------------------------------------------- */
+
+static eai_status add_tensor(eai_weights *w, const char *kind, const eai_parameter *p, const float *data,
+                             eai_error *err)
+{
+    char name[512];
+    snprintf(name, sizeof(name), "%s.%s", kind, p->name);
+    return eai_weights_add_borrowed(w, name, EAI_F32, &p->shape, data, err);
+}
+
+static eai_status set_number(eai_weights *w, const char *key, int64_t value, eai_error *err)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%lld", (long long)value);
+    return eai_weights_set_string(w, key, text, err);
+}
+
+static eai_status collect(eai_weights *w, const eai_trainer *t, eai_error *err)
+{
+    setting settings[N_SETTINGS];
+    eai_shape n_losses = EAI_SHAPE1(t->done);
+    eai_dataset_position at = eai_dataset_get_position(t->train);
+
+    for (size_t i = 0; i < t->task->n_parameters; i++) {
+        const eai_parameter *p = &t->task->parameters[i];
+        EAI_TRY(add_tensor(w, "parameter", p, p->data, err));
+        EAI_TRY(add_tensor(w, "exp_avg", p, t->slots[i].m, err));
+        EAI_TRY(add_tensor(w, "exp_avg_sq", p, t->slots[i].v, err));
+    }
+    EAI_TRY(eai_weights_add_borrowed(w, "losses", EAI_F32, &n_losses, t->losses, err));
+    EAI_TRY(eai_weights_set_string(w, "format", FORMAT_NAME, err));
+    EAI_TRY(eai_weights_set_string(w, "version", FORMAT_VERSION, err));
+    EAI_TRY(set_number(w, "step", t->done, err));
+    EAI_TRY(set_number(w, "epoch", at.epoch, err));
+    EAI_TRY(set_number(w, "batch", at.batch, err));
+    list_settings(settings, t);
+    for (int i = 0; i < N_SETTINGS; i++) {
+        char key[64];
+        snprintf(key, sizeof(key), "setting.%s", settings[i].name);
+        EAI_TRY(eai_weights_set_string(w, key, settings[i].value, err));
+    }
+    return EAI_OK;
+}
+
+eai_status eai_trainer_save(const eai_trainer *t, const char *folder, eai_error *err)
+{
+    eai_weights *w = NULL;
+    char *path = NULL;
+
+    EAI_TRY(eai_fs_mkdir_p(folder, err));
+    eai_status st = eai_weights_create(&w, STATE_FILE, err);
+    if (st == EAI_OK)
+        st = collect(w, t, err);
+    if (st == EAI_OK) {
+        path = eai_path_join(folder, STATE_FILE);
+        st = path ? eai_weights_save(w, path, NULL, err)
+                  : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+    }
+    eai_free(path);
+    eai_weights_close(w);
+    return st;
+}
+
+/* ---- Resuming ------------------------------------------------------------------------------------- */
+
+static eai_status get_number(int64_t *out, const eai_weights *w, const char *key, eai_error *err)
+{
+    const char *text = eai_weights_get_string(w, key);
+    char *end = NULL;
+    errno = 0;
+    long long v = text ? strtoll(text, &end, 10) : -1;
+    if (!text || end == text || *end || errno || v < 0)
+        return eai_error_set(err, EAI_ERR_FORMAT, "metadata '%s' is '%s': a number from 0 is needed", key,
+                             text ? text : "(missing)");
+    *out = v;
+    return EAI_OK;
+}
+
+static eai_status compare_settings(const eai_weights *w, const eai_trainer *t, eai_error *err)
+{
+    setting settings[N_SETTINGS];
+    list_settings(settings, t);
+    for (int i = 0; i < N_SETTINGS; i++) {
+        char key[64];
+        snprintf(key, sizeof(key), "setting.%s", settings[i].name);
+        const char *was = eai_weights_get_string(w, key);
+        if (!was || strcmp(was, settings[i].value) != 0)
+            return eai_error_set(err, EAI_ERR_ARGUMENT,
+                                 "the checkpoint was made with %s %s, this run has %s: continue with the "
+                                 "same settings and data, or start anew in another folder",
+                                 settings[i].name, was ? was : "(none)", settings[i].value);
+    }
+    return EAI_OK;
+}
+
+static eai_status find_tensor(const float **out, const eai_weights *w, const char *kind,
+                              const eai_parameter *p, eai_error *err)
+{
+    char name[512];
+    char seen[64] = "nothing";
+    char wanted[64];
+    snprintf(name, sizeof(name), "%s.%s", kind, p->name);
+    const eai_weight_tensor *x = eai_weights_find(w, name);
+    if (!x || x->dtype != EAI_F32 || !eai_shape_equal(&x->shape, &p->shape)) {
+        if (x)
+            eai_shape_print(seen, sizeof(seen), &x->shape);
+        return eai_error_set(err, EAI_ERR_FORMAT, "tensor '%s': %s seen, f32 %s needed", name, seen,
+                             eai_shape_print(wanted, sizeof(wanted), &p->shape));
+    }
+    *out = x->data;
+    return EAI_OK;
+}
+
+/* Checks everything before anything is changed; `apply` then copies. */
+static eai_status load_tensors(eai_trainer *t, const eai_weights *w, bool apply, eai_error *err)
+{
+    for (size_t i = 0; i < t->task->n_parameters; i++) {
+        const eai_parameter *p = &t->task->parameters[i];
+        const float *x[3];
+        EAI_TRY(find_tensor(&x[0], w, "parameter", p, err));
+        EAI_TRY(find_tensor(&x[1], w, "exp_avg", p, err));
+        EAI_TRY(find_tensor(&x[2], w, "exp_avg_sq", p, err));
+        if (!apply)
+            continue;
+        size_t bytes = (size_t)eai_shape_elements(&p->shape) * sizeof(float);
+        memcpy(p->data, x[0], bytes);
+        memcpy(t->slots[i].m, x[1], bytes);
+        memcpy(t->slots[i].v, x[2], bytes);
+    }
+    return EAI_OK;
+}
+
+static eai_status restore(eai_trainer *t, const eai_weights *w, eai_error *err)
+{
+    eai_dataset_position at;
+    int64_t step;
+    const char *format = eai_weights_get_string(w, "format");
+    const char *version = eai_weights_get_string(w, "version");
+
+    if (!format || strcmp(format, FORMAT_NAME) != 0 || !version || strcmp(version, FORMAT_VERSION) != 0)
+        return eai_error_set(err, EAI_ERR_FORMAT, "no checkpoint of format %s %s", FORMAT_NAME,
+                             FORMAT_VERSION);
+    EAI_TRY(get_number(&step, w, "step", err));
+    EAI_TRY(get_number(&at.epoch, w, "epoch", err));
+    EAI_TRY(get_number(&at.batch, w, "batch", err));
+    EAI_TRY(compare_settings(w, t, err));
+    const eai_weight_tensor *losses = eai_weights_find(w, "losses");
+    if (step > t->total || !losses || losses->dtype != EAI_F32 || losses->shape.n_dims != 1 ||
+        losses->shape.dim[0] != step)
+        return eai_error_set(err, EAI_ERR_FORMAT, "step %lld of %lld does not fit the losses kept",
+                             (long long)step, (long long)t->total);
+    EAI_TRY(load_tensors(t, w, false, err));
+    EAI_TRY(eai_dataset_set_position(t->train, at, err));
+    EAI_TRY(load_tensors(t, w, true, err));
+    if (losses->bytes)
+        memcpy(t->losses, losses->data, losses->bytes);
+    t->done = step;
+    return EAI_OK;
+}
+
+eai_status eai_trainer_resume(eai_trainer *t, const char *folder, eai_error *err)
+{
+    eai_weights *w = NULL;
+    char *path = eai_path_join(folder, STATE_FILE);
+    if (!path)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+    eai_status st = eai_weights_open(&w, path, err);
+    if (st == EAI_OK) {
+        st = restore(t, w, err);
+        if (st != EAI_OK)
+            st = eai_error_context(err, st, "%s", path);
+    }
+    eai_weights_close(w);
+    eai_free(path);
+    return st;
+}
