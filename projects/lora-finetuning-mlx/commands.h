@@ -1,0 +1,63 @@
+/* The commands of this project: arguments, options table and function of each. */
+#ifndef LORA_COMMANDS_H
+#define LORA_COMMANDS_H
+
+#include <efficientai/project.h>
+
+#include "session.h"
+
+typedef struct train_args {
+    session_args session;
+    const char *data, *output;
+    int64_t rank, steps, batch_size, seq_len, accumulation, warmup, seed, eval_every, save_every;
+    double alpha, dropout, epochs, learning_rate, weight_decay, max_grad_norm;
+    const char *targets, *schedule;
+    bool rslora, learn_prompt, no_pack, no_shuffle, checkpoint_activations, resume, plan, json, quiet;
+} train_args;
+extern const eai_option train_options[];
+eai_status cmd_train(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct evaluate_args {
+    session_args session;
+    const char *data;
+    int64_t seq_len, limit, show;
+    bool no_exact_match, json;
+} evaluate_args;
+extern const eai_option evaluate_options[];
+eai_status cmd_evaluate(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct generate_args {
+    session_args session;
+    const char *prompt, *system;
+    int64_t max_tokens, top_k, seed;
+    double temperature, top_p, min_p, repetition_penalty;
+    bool raw, json;
+} generate_args;
+extern const eai_option generate_options[];
+eai_status cmd_generate(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct merge_args {
+    session_args session;
+    const char *output, *save_dtype;
+    bool json;
+} merge_args;
+extern const eai_option merge_options[];
+eai_status cmd_merge(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct info_args {
+    session_args session;
+    bool json;
+} info_args;
+extern const eai_option info_options[];
+eai_status cmd_info(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct validate_args {
+    session_args session;
+    const char *data;
+    int64_t seq_len;
+    bool json;
+} validate_args;
+extern const eai_option validate_options[];
+eai_status cmd_validate(const eai_command_context *ctx, const void *args, eai_error *err);
+
+#endif

@@ -1,0 +1,99 @@
+/* Opening and closing of what the commands work with. Start at session_open. */
+#include "session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include <efficientai/alloc.h>
+#include <efficientai/fs.h>
+#include <efficientai/hub.h>
+#include <efficientai/rows.h>
+
+volatile sig_atomic_t session_interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    if (session_interrupted)
+        _exit(128 + signal_number);
+    session_interrupted = 1;
+}
+
+void session_catch_interrupt(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = on_interrupt;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static eai_precision precision_of(const char *dtype)
+{
+    if (strcmp(dtype, "f32") == 0)
+        return EAI_PRECISION_F32;
+    return strcmp(dtype, "bf16") == 0 ? EAI_PRECISION_BF16 : EAI_PRECISION_AUTO;
+}
+
+eai_status session_open(session *s, const session_args *args, eai_error *err)
+{
+    eai_backend_opts opts = EAI_BACKEND_OPTS_INIT;
+    opts.n_threads = (int)args->threads;
+    opts.precision = precision_of(args->dtype);
+    memset(s, 0, sizeof(*s));
+    eai_status st = eai_hub_resolve(&s->path, args->model, err);
+    if (st == EAI_OK)
+        st = eai_backend_open(&s->backend, "cpu", &opts, err);
+    if (st == EAI_OK)
+        st = eai_weights_open(&s->weights, s->path, err);
+    if (st == EAI_OK)
+        st = eai_model_load(&s->model, s->weights, err);
+    if (st == EAI_OK)
+        st = eai_tokenizer_from_weights(&s->tokenizer, s->weights, err);
+    if (st == EAI_OK && args->adapter)
+        st = eai_adapter_load(&s->adapter, s->model, args->adapter, err);
+    if (st != EAI_OK)
+        session_close(s);
+    return st;
+}
+
+void session_close(session *s)
+{
+    eai_adapter_free(s->adapter);
+    eai_tokenizer_free(s->tokenizer);
+    eai_model_free(s->model);
+    eai_weights_close(s->weights);
+    eai_backend_close(s->backend);
+    eai_free(s->path);
+    memset(s, 0, sizeof(*s));
+}
+
+eai_status session_read_rows(eai_rows **out, const char *folder, const char *name, bool missing_ok,
+                             eai_error *err)
+{
+    *out = NULL;
+    char *path = eai_path_join(folder, name);
+    if (!path)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+    eai_status st = EAI_OK;
+    if (!missing_ok || eai_fs_exists(path))
+        st = eai_rows_read(out, path, err);
+    eai_free(path);
+    return st;
+}
+
+eai_status session_print_json(const eai_command_context *ctx, json_t *object, eai_error *err)
+{
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    json_decref(object);
+    if (!text)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    int n = fprintf(ctx->out, "%s\n", text);
+    free(text);
+    if (n < 0 || fflush(ctx->out) != 0)
+        return eai_error_set_errno(err, "cannot write the report");
+    return EAI_OK;
+}

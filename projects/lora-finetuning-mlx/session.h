@@ -1,0 +1,81 @@
+/* What every command of this project opens: a backend, a model, its tokenizer, maybe an adapter. */
+#ifndef LORA_SESSION_H
+#define LORA_SESSION_H
+
+#include <signal.h>
+
+#include <efficientai/adapter.h>
+#include <efficientai/model.h>
+#include <efficientai/plan.h>
+#include <efficientai/project.h>
+#include <efficientai/tokenizer.h>
+#include <efficientai/trainer.h>
+#include <efficientai/weights.h>
+
+/* Options that all commands share; embed as the first member of the arguments. */
+typedef struct session_args {
+    const char *model;
+    const char *adapter;
+    const char *dtype;
+    const char *isa;
+    int64_t threads;
+} session_args;
+
+#define SESSION_OPTION(type, field) offsetof(type, session) + offsetof(session_args, field)
+#define SESSION_MODEL_OPTION(type)                                                                 \
+    {                                                                                              \
+        .name = "model", .key = 'm', .type = EAI_OPT_STRING,                                       \
+        .offset = SESSION_OPTION(type, model), .default_value = "smollm2-135m-instruct",           \
+        .value_name = "NAME|PATH", .help = "a known model (efficientai models list) or a file"     \
+    }
+#define SESSION_ADAPTER_OPTION(type)                                                               \
+    {                                                                                              \
+        .name = "adapter", .key = 'a', .type = EAI_OPT_PATH,                                       \
+        .offset = SESSION_OPTION(type, adapter), .value_name = "DIR",                              \
+        .help = "folder of an adapter in the PEFT layout"                                          \
+    }
+#define SESSION_MACHINE_OPTIONS(type)                                                              \
+    {.name = "threads",                                                                            \
+     .key = 't',                                                                                   \
+     .type = EAI_OPT_INT,                                                                          \
+     .offset = SESSION_OPTION(type, threads),                                                      \
+     .default_value = "0",                                                                         \
+     .value_name = "N",                                                                            \
+     .help = "threads, 0: one a core",                                                             \
+     .min = 0,                                                                                     \
+     .max = 1024,                                                                                  \
+     .group = "Machine"},                                                                          \
+    {                                                                                              \
+        .name = "dtype", .type = EAI_OPT_ENUM, .offset = SESSION_OPTION(type, dtype),              \
+        .default_value = "auto", .value_name = "TYPE", .choices = "auto|f32|bf16",                 \
+        .help = "precision of products; auto: bf16 where the processor has it",                    \
+        .group = "Machine"                                                                         \
+    }
+
+/* Everything is NULL until opened; session_close frees it in the right order. */
+typedef struct session {
+    char *path; /* of the model's file */
+    eai_backend *backend;
+    eai_weights *weights;
+    eai_model *model;
+    eai_tokenizer *tokenizer;
+    eai_adapter *adapter;
+} session;
+
+eai_status session_open(session *s, const session_args *args, eai_error *err);
+void session_close(session *s);
+
+/* Ctrl-C: the first one sets the flag (the command finishes its step, saves and ends), the second one ends
+ * the program at once. */
+void session_catch_interrupt(void);
+extern volatile sig_atomic_t session_interrupted;
+
+/* Rows of FOLDER/NAME. `missing_ok`: *out is NULL when there is no such file. */
+eai_status session_read_rows(eai_rows **out, const char *folder, const char *name, bool missing_ok,
+                             eai_error *err);
+
+/* Prints a JSON object on one line, as the last line of the output, and releases it. */
+struct json_t;
+eai_status session_print_json(const eai_command_context *ctx, struct json_t *object, eai_error *err);
+
+#endif
