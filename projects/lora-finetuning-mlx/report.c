@@ -1,0 +1,224 @@
+/* Collects the steps of a run and writes report.json and the plot. Start at report_write. */
+#include "report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include <efficientai/alloc.h>
+#include <efficientai/clock.h>
+#include <efficientai/fs.h>
+#include <efficientai/hardware.h>
+#include <efficientai/plot.h>
+
+eai_status report_init(run_report *r, const eai_trainer *t, eai_error *err)
+{
+    memset(r, 0, sizeof(*r));
+    r->cap = (size_t)eai_trainer_steps_total(t) + 1;
+    r->cap_valid = r->cap + 2;
+    r->step_x = eai_alloc_array(r->cap, sizeof(double));
+    r->loss = eai_alloc_array(r->cap, sizeof(double));
+    r->valid_x = eai_alloc_array(r->cap_valid, sizeof(double));
+    r->valid_loss = eai_alloc_array(r->cap_valid, sizeof(double));
+    if (!r->step_x || !r->loss || !r->valid_x || !r->valid_loss)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a report of %zu steps", r->cap);
+    r->first = eai_trainer_steps_done(t);
+    for (int64_t i = 0; i < r->first; i++) {
+        r->step_x[i] = (double)(i + 1);
+        r->loss[i] = (double)eai_trainer_losses(t)[i];
+    }
+    r->n = (size_t)r->first;
+    return EAI_OK;
+}
+
+void report_deinit(run_report *r)
+{
+    eai_free(r->step_x);
+    eai_free(r->loss);
+    eai_free(r->valid_x);
+    eai_free(r->valid_loss);
+    json_decref(r->json);
+    memset(r, 0, sizeof(*r));
+}
+
+void report_add_step(run_report *r, const eai_train_step *s, double since_start)
+{
+    if (r->n == (size_t)r->first) {
+        r->seconds_to_first_step = since_start;
+    } else {
+        r->later_tokens += s->tokens;
+        r->later_seconds += s->seconds;
+    }
+    r->tokens += s->tokens;
+    r->learned += s->learned;
+    r->step_x[r->n] = (double)s->step;
+    r->loss[r->n++] = s->loss;
+}
+
+void report_add_validation(run_report *r, int64_t step, double loss)
+{
+    if (r->n_valid == r->cap_valid)
+        return;
+    r->valid_x[r->n_valid] = (double)step;
+    r->valid_loss[r->n_valid++] = loss;
+}
+
+double report_rate(const run_report *r)
+{
+    return r->later_seconds > 0 ? (double)r->later_tokens / r->later_seconds : 0;
+}
+
+double report_last_loss(const run_report *r)
+{
+    return r->n ? r->loss[r->n - 1] : 0;
+}
+
+static json_t *numbers(const double *x, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n; i++)
+        json_array_append_new(list, json_real(x[i]));
+    return list;
+}
+
+static json_t *validations(const run_report *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < r->n_valid; i++)
+        json_array_append_new(list, json_pack("{s:I, s:f}", "step", (json_int_t)r->valid_x[i], "loss",
+                                              r->valid_loss[i]));
+    return list;
+}
+
+static json_t *settings(const train_args *a)
+{
+    return json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:b, s:f, s:I, s:I, s:I, s:I, s:f, s:s, s:I, "
+                     "s:f, s:f, s:I, s:b, s:b, s:b, s:b}",
+                     "model", a->session.model, "data", a->data, "dtype", a->session.dtype, "rank",
+                     (json_int_t)a->rank, "alpha", a->alpha, "dropout", a->dropout, "targets", a->targets,
+                     "rslora", (int)a->rslora, "epochs", a->epochs, "steps", (json_int_t)a->steps,
+                     "batch_size", (json_int_t)a->batch_size, "seq_len", (json_int_t)a->seq_len,
+                     "accumulation", (json_int_t)a->accumulation, "learning_rate", a->learning_rate,
+                     "schedule", a->schedule, "warmup", (json_int_t)a->warmup, "weight_decay",
+                     a->weight_decay, "max_grad_norm", a->max_grad_norm, "seed", (json_int_t)a->seed,
+                     "pack", (int)!a->no_pack, "shuffle", (int)!a->no_shuffle, "learn_prompt",
+                     (int)a->learn_prompt, "checkpoint_activations", (int)a->checkpoint_activations);
+}
+
+static json_t *memory(const report_facts *f)
+{
+    eai_plan_memory m;
+    eai_trainer_get_memory(&m, f->trainer);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "activations", (json_int_t)m.activations,
+                     "workspace", (json_int_t)m.workspace, "inputs", (json_int_t)m.inputs, "states",
+                     (json_int_t)m.states, "weights", (json_int_t)m.weights,
+                     "activations_without_sharing", (json_int_t)m.unplanned);
+}
+
+static json_t *hashes(const report_facts *f, eai_error *err)
+{
+    char hex[EAI_SHA256_HEX_SIZE];
+    if (eai_sha256_file(hex, f->session->path, err) != EAI_OK)
+        return NULL;
+    json_t *o = json_pack("{s:s, s:s}", "model", hex, "train.jsonl", eai_rows_sha256(f->train_rows));
+    if (o && f->valid_rows)
+        json_object_set_new(o, "valid.jsonl", json_string(eai_rows_sha256(f->valid_rows)));
+    return o;
+}
+
+static json_t *make_json(const run_report *r, const report_facts *f, eai_error *err)
+{
+    char when[EAI_CLOCK_ISO_SIZE];
+    eai_dataset_stats n;
+    eai_dataset_get_stats(&n, f->train);
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "program", "efficientai",
+        "version", EAI_VERSION, "finished", eai_clock_iso(when, sizeof(when)), "interrupted",
+        (int)f->interrupted, "steps", (json_int_t)r->n, "steps_in_this_run",
+        (json_int_t)(r->n - (size_t)r->first), "tokens_per_s", report_rate(r), "seconds_to_first_step",
+        r->seconds_to_first_step, "seconds", f->seconds, "tokens", (json_int_t)r->tokens,
+        "learned_tokens", (json_int_t)r->learned, "peak_rss_bytes",
+        (json_int_t)eai_hardware_peak_rss());
+    if (!o) {
+        eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+        return NULL;
+    }
+    json_t *files = hashes(f, err);
+    if (!files) {
+        json_decref(o);
+        return NULL;
+    }
+    json_object_set_new(o, "first_loss", json_real(r->n ? r->loss[0] : 0));
+    json_object_set_new(o, "last_loss", json_real(report_last_loss(r)));
+    json_object_set_new(o, "loss", numbers(r->loss, r->n));
+    json_object_set_new(o, "validation", validations(r));
+    json_object_set_new(o, "settings", settings(f->args));
+    json_object_set_new(
+        o, "data",
+        json_pack("{s:I, s:I, s:I, s:I, s:I}", "examples", (json_int_t)n.examples, "tokens",
+                  (json_int_t)n.tokens, "learned_tokens", (json_int_t)n.learned_tokens, "cut",
+                  (json_int_t)n.cut, "left_out", (json_int_t)n.left_out));
+    json_object_set_new(
+        o, "backend",
+        json_pack("{s:s, s:s, s:i, s:s}", "name", "cpu", "isa", eai_backend_isa(f->session->backend),
+                  "threads", eai_backend_threads(f->session->backend), "dtype",
+                  eai_backend_precision(f->session->backend) == EAI_PRECISION_BF16 ? "bf16" : "f32"));
+    json_object_set_new(o, "planned_bytes", memory(f));
+    json_object_set_new(o, "sha256", files);
+    return o;
+}
+
+static eai_status write_file(const char *folder, const char *name, const char *text, eai_error *err)
+{
+    char *path = eai_path_join(folder, name);
+    if (!path)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+    eai_status st = eai_fs_write_atomic(path, text, strlen(text), err);
+    eai_free(path);
+    return st;
+}
+
+static eai_status write_plots(const run_report *r, const char *folder, eai_error *err)
+{
+    eai_plot_series series[] = {
+        {"training", r->step_x, r->loss, r->n, EAI_PLOT_LINE},
+        {"validation", r->valid_x, r->valid_loss, r->n_valid, EAI_PLOT_POINTS},
+    };
+    eai_plot plot = {.title = "Loss",
+                     .x_label = "step",
+                     .y_label = "nats a learned token",
+                     .y_from_zero = true,
+                     .series = series,
+                     .n_series = r->n_valid ? 2 : 1};
+    static const char *const names[] = {"loss.png", "loss.svg"};
+    eai_status st = EAI_OK;
+    for (size_t i = 0; st == EAI_OK && i < 2 && r->n + r->n_valid > 0; i++) {
+        char *path = eai_path_join(folder, names[i]);
+        st = path ? eai_plot_write(&plot, path, err)
+                  : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+        eai_free(path);
+    }
+    return st;
+}
+
+eai_status report_write(run_report *r, const report_facts *facts, eai_error *err)
+{
+    json_decref(r->json);
+    r->json = make_json(r, facts, err);
+    if (!r->json)
+        return err ? err->code : EAI_ERR_NOMEM;
+    char *text = json_dumps(r->json, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+    if (!text)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    eai_status st = write_file(facts->args->output, "report.json", text, err);
+    free(text);
+    return st == EAI_OK ? write_plots(r, facts->args->output, err) : st;
+}
+
+json_t *report_take_json(run_report *r)
+{
+    json_t *o = r->json;
+    r->json = NULL;
+    return o;
+}

@@ -1,0 +1,325 @@
+/* train: from a folder of JSON lines to an adapter, a report and a plot.
+ *
+ * The output folder gets adapter_model.safetensors and adapter_config.json (PEFT layout), checkpoint/
+ * (everything --resume needs), report.json, loss.png and loss.svg. Start at cmd_train. */
+#include <math.h>
+#include <string.h>
+
+#include <efficientai/alloc.h>
+#include <efficientai/clock.h>
+#include <efficientai/fs.h>
+#include <efficientai/hardware.h>
+#include <efficientai/progress.h>
+
+#include "commands.h"
+#include "report.h"
+
+#define ARG(f) offsetof(train_args, f)
+const eai_option train_options[] = {
+    SESSION_MODEL_OPTION(train_args),
+    {.name = "data", .key = 'd', .type = EAI_OPT_PATH, .offset = ARG(data), .value_name = "DIR",
+     .help = "folder with train.jsonl and, if wanted, valid.jsonl", .required = true},
+    {.name = "output", .key = 'o', .type = EAI_OPT_PATH, .offset = ARG(output),
+     .default_value = "adapter", .value_name = "DIR", .help = "folder for adapter, checkpoint, report, plot"},
+    {.name = "resume", .type = EAI_OPT_FLAG, .offset = ARG(resume),
+     .help = "continue from the checkpoint in the output folder"},
+    {.name = "plan", .type = EAI_OPT_FLAG, .offset = ARG(plan),
+     .help = "print the plan of a step and its memory, train nothing"},
+    {.name = "json", .type = EAI_OPT_FLAG, .offset = ARG(json), .help = "the report as the last line"},
+    {.name = "quiet", .key = 'q', .type = EAI_OPT_FLAG, .offset = ARG(quiet), .help = "no progress display"},
+
+    {.name = "rank", .key = 'r', .type = EAI_OPT_INT, .offset = ARG(rank), .default_value = "8",
+     .value_name = "N", .help = "rank of the adapters", .min = 1, .max = EAI_ADAPTER_RANK_MAX,
+     .group = "Adapter"},
+    {.name = "alpha", .type = EAI_OPT_FLOAT, .offset = ARG(alpha), .default_value = "16",
+     .value_name = "X", .help = "scale is alpha / rank", .min = 1e-3, .max = 1e5, .group = "Adapter"},
+    {.name = "dropout", .type = EAI_OPT_FLOAT, .offset = ARG(dropout), .default_value = "0",
+     .value_name = "P", .help = "of the adapters' inputs, in training", .min = 0, .max = 0.99,
+     .group = "Adapter"},
+    {.name = "targets", .type = EAI_OPT_STRING, .offset = ARG(targets), .default_value = "all",
+     .value_name = "LIST", .help = "all, attention, mlp, or names such as q_proj,v_proj",
+     .group = "Adapter"},
+    {.name = "rslora", .type = EAI_OPT_FLAG, .offset = ARG(rslora),
+     .help = "rank-stabilised: scale is alpha / sqrt(rank)", .group = "Adapter"},
+
+    {.name = "epochs", .key = 'e', .type = EAI_OPT_FLOAT, .offset = ARG(epochs), .default_value = "3",
+     .value_name = "X", .help = "passes over the data", .min = 0.001, .max = 1e6, .group = "Training"},
+    {.name = "steps", .key = 's', .type = EAI_OPT_INT, .offset = ARG(steps), .default_value = "0",
+     .value_name = "N", .help = "updates; 0: from --epochs", .min = 0, .max = 1e9, .group = "Training"},
+    {.name = "batch-size", .key = 'b', .type = EAI_OPT_INT, .offset = ARG(batch_size),
+     .default_value = "4", .value_name = "N",
+     .help = "rows of --seq-len tokens a step (examples, with --no-pack)", .min = 1, .max = 65536,
+     .group = "Training"},
+    {.name = "seq-len", .key = 'l', .type = EAI_OPT_INT, .offset = ARG(seq_len), .default_value = "256",
+     .value_name = "N", .help = "tokens a row; longer examples are cut", .min = 8, .max = 131072,
+     .group = "Training"},
+    {.name = "accumulation", .type = EAI_OPT_INT, .offset = ARG(accumulation), .default_value = "1",
+     .value_name = "N", .help = "batches an update", .min = 1, .max = 4096, .group = "Training"},
+    {.name = "learning-rate", .type = EAI_OPT_FLOAT, .offset = ARG(learning_rate),
+     .default_value = "2e-4", .value_name = "X", .help = "highest learning rate", .min = 1e-12,
+     .max = 10, .group = "Training"},
+    {.name = "schedule", .type = EAI_OPT_ENUM, .offset = ARG(schedule), .default_value = "linear",
+     .value_name = "NAME", .choices = EAI_SCHEDULE_CHOICES, .help = "of the learning rate after warm-up",
+     .group = "Training"},
+    {.name = "warmup", .type = EAI_OPT_INT, .offset = ARG(warmup), .default_value = "0",
+     .value_name = "N", .help = "updates over which the learning rate rises", .min = 0, .max = 1e9,
+     .group = "Training"},
+    {.name = "weight-decay", .type = EAI_OPT_FLOAT, .offset = ARG(weight_decay), .default_value = "0.01",
+     .value_name = "X", .help = "AdamW's decay", .min = 0, .max = 10, .group = "Training"},
+    {.name = "max-grad-norm", .type = EAI_OPT_FLOAT, .offset = ARG(max_grad_norm), .default_value = "1",
+     .value_name = "X", .help = "clip gradients to this norm, 0: do not", .min = 0, .max = 1e9,
+     .group = "Training"},
+    {.name = "seed", .type = EAI_OPT_INT, .offset = ARG(seed), .default_value = "0", .value_name = "N",
+     .help = "of first values, order and dropout", .min = 0, .max = 9e15, .group = "Training"},
+    {.name = "no-pack", .type = EAI_OPT_FLAG, .offset = ARG(no_pack),
+     .help = "batches of --batch-size examples instead of filled rows", .group = "Training"},
+    {.name = "no-shuffle", .type = EAI_OPT_FLAG, .offset = ARG(no_shuffle),
+     .help = "examples in the order of the file", .group = "Training"},
+    {.name = "learn-prompt", .type = EAI_OPT_FLAG, .offset = ARG(learn_prompt),
+     .help = "learn prompts too, not answers only", .group = "Training"},
+    {.name = "checkpoint-activations", .type = EAI_OPT_FLAG, .offset = ARG(checkpoint_activations),
+     .help = "less memory: compute each layer again for its gradients", .group = "Training"},
+    {.name = "eval-every", .type = EAI_OPT_INT, .offset = ARG(eval_every), .default_value = "0",
+     .value_name = "N", .help = "updates between validations, 0: each epoch", .min = 0, .max = 1e9,
+     .group = "Training"},
+    {.name = "save-every", .type = EAI_OPT_INT, .offset = ARG(save_every), .default_value = "100",
+     .value_name = "N", .help = "updates between checkpoints, 0: at the end only", .min = 0, .max = 1e9,
+     .group = "Training"},
+    SESSION_MACHINE_OPTIONS(train_args),
+    {0},
+};
+
+/* All that a run holds. */
+typedef struct run {
+    const train_args *args;
+    const eai_command_context *ctx;
+    double begin; /* clock when the command started */
+    session s;
+    eai_rows *train_rows, *valid_rows;
+    eai_dataset *train, *valid;
+    eai_lora_task task;
+    eai_trainer *trainer;
+    eai_evaluator *evaluator;
+    eai_progress *progress;
+    run_report report;
+    char *checkpoint; /* folder */
+    double last_epoch;
+} run;
+
+static void close_run(run *r)
+{
+    eai_progress_abandon(r->progress);
+    report_deinit(&r->report);
+    eai_evaluator_free(r->evaluator);
+    eai_trainer_free(r->trainer);
+    eai_dataset_free(r->train);
+    eai_dataset_free(r->valid);
+    eai_rows_free(r->train_rows);
+    eai_rows_free(r->valid_rows);
+    eai_free(r->checkpoint);
+    session_close(&r->s);
+}
+
+static eai_status open_data(run *r, eai_error *err)
+{
+    const train_args *a = r->args;
+    eai_dataset_opts opts = {a->seq_len, a->batch_size,   !a->no_pack,
+                             !a->no_shuffle, a->learn_prompt, (uint64_t)a->seed};
+    EAI_TRY(session_read_rows(&r->train_rows, a->data, "train.jsonl", false, err));
+    EAI_TRY(session_read_rows(&r->valid_rows, a->data, "valid.jsonl", true, err));
+    EAI_TRY(session_open(&r->s, &a->session, err));
+    int64_t context = eai_model_get_config(r->s.model)->context;
+    if (a->seq_len > context)
+        return eai_error_set(err, EAI_ERR_ARGUMENT, "--seq-len %lld: the model was made for up to %lld",
+                             (long long)a->seq_len, (long long)context);
+    EAI_TRY(eai_dataset_create(&r->train, r->train_rows, r->s.tokenizer, &opts, err));
+    opts.shuffle = false;
+    if (r->valid_rows)
+        EAI_TRY(eai_dataset_create(&r->valid, r->valid_rows, r->s.tokenizer, &opts, err));
+    return EAI_OK;
+}
+
+static eai_train_opts train_opts(const train_args *a)
+{
+    eai_train_opts o = EAI_TRAIN_OPTS_INIT;
+    o.steps = a->steps;
+    o.epochs = a->epochs;
+    o.accumulation = a->accumulation;
+    o.learning_rate = a->learning_rate;
+    eai_schedule_from_name(&o.schedule, a->schedule);
+    o.warmup = a->warmup;
+    o.max_grad_norm = a->max_grad_norm;
+    o.adamw.weight_decay = a->weight_decay;
+    o.checkpoint_activations = a->checkpoint_activations;
+    o.seed = (uint64_t)a->seed;
+    return o;
+}
+
+/* A step that cannot fit is refused before it starts, with what would make it smaller. */
+static eai_status check_memory(const run *r, eai_error *err)
+{
+    eai_plan_memory m;
+    uint64_t available = eai_hardware_memory_available();
+    eai_trainer_get_memory(&m, r->trainer);
+    size_t need = m.activations + m.workspace + m.weights;
+    if (available == 0 || need <= available)
+        return EAI_OK;
+    return eai_error_set(err, EAI_ERR_LIMIT,
+                         "a step needs %.1f GB, the machine has %.1f GB free: try "
+                         "--checkpoint-activations, --batch-size %lld or --seq-len %lld",
+                         (double)need / 1e9, (double)available / 1e9,
+                         (long long)(r->args->batch_size > 1 ? r->args->batch_size / 2 : 1),
+                         (long long)(r->args->seq_len / 2));
+}
+
+static eai_status open_run(run *r, eai_error *err)
+{
+    const train_args *a = r->args;
+    eai_train_opts opts = train_opts(a);
+    eai_adapter_opts lora = EAI_ADAPTER_OPTS_INIT;
+
+    EAI_TRY(open_data(r, err));
+    lora.rank = a->rank;
+    lora.alpha = a->alpha;
+    lora.dropout = a->dropout;
+    lora.targets = a->targets;
+    lora.seed = (uint64_t)a->seed;
+    lora.use_rslora = a->rslora;
+    EAI_TRY(eai_adapter_create(&r->s.adapter, r->s.model, &lora, err));
+    eai_lora_task_init(&r->task, r->s.model, r->s.adapter);
+    EAI_TRY(eai_trainer_create(&r->trainer, &r->task.base, r->s.backend, r->train, &opts, err));
+    EAI_TRY(check_memory(r, err));
+    if (r->valid)
+        EAI_TRY(eai_evaluator_create(&r->evaluator, &r->task.base, r->s.backend, err));
+    r->checkpoint = eai_path_join(a->output, "checkpoint");
+    if (!r->checkpoint)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+    if (a->resume)
+        EAI_TRY(eai_trainer_resume(r->trainer, r->checkpoint, err));
+    return report_init(&r->report, r->trainer, err);
+}
+
+static eai_status validate_now(run *r, int64_t step, eai_error *err)
+{
+    eai_evaluation e;
+    if (!r->evaluator)
+        return EAI_OK;
+    EAI_TRY(eai_evaluator_run(&e, r->evaluator, r->valid, err));
+    report_add_validation(&r->report, step, e.loss);
+    eai_progress_note(r->progress, "step %lld: validation loss %.4f", (long long)step, e.loss);
+    return EAI_OK;
+}
+
+static bool due(int64_t every, int64_t step)
+{
+    return every > 0 && step % every == 0;
+}
+
+static eai_status after_step(run *r, const eai_train_step *s, eai_error *err)
+{
+    bool last = eai_trainer_done(r->trainer);
+    bool epoch_over = floor(s->epoch + 1e-9) > floor(r->last_epoch + 1e-9);
+    r->last_epoch = s->epoch;
+    report_add_step(&r->report, s, eai_clock_seconds() - r->begin);
+    eai_progress_update(r->progress, (uint64_t)s->step, "loss %.4f  lr %.2e  %.0f tokens/s", s->loss,
+                        s->learning_rate, report_rate(&r->report));
+    if (last || due(r->args->eval_every, s->step) || (r->args->eval_every == 0 && epoch_over))
+        EAI_TRY(validate_now(r, s->step, err));
+    if (!last && due(r->args->save_every, s->step))
+        EAI_TRY(eai_trainer_save(r->trainer, r->checkpoint, err));
+    return EAI_OK;
+}
+
+static eai_status loop(run *r, eai_error *err)
+{
+    if (eai_trainer_steps_done(r->trainer) == 0)
+        EAI_TRY(validate_now(r, 0, err));
+    while (!eai_trainer_done(r->trainer) && !session_interrupted) {
+        eai_train_step step;
+        EAI_TRY(eai_trainer_step(&step, r->trainer, err));
+        EAI_TRY(after_step(r, &step, err));
+    }
+    return EAI_OK;
+}
+
+/* Adapter, checkpoint, report, plot. */
+static eai_status save_all(run *r, eai_error *err)
+{
+    const train_args *a = r->args;
+    EAI_TRY(eai_trainer_save(r->trainer, r->checkpoint, err));
+    EAI_TRY(eai_adapter_save(r->s.adapter, a->output, a->session.model, err));
+    report_facts facts = {.args = a,
+                          .session = &r->s,
+                          .trainer = r->trainer,
+                          .train = r->train,
+                          .train_rows = r->train_rows,
+                          .valid_rows = r->valid_rows,
+                          .seconds = eai_clock_seconds() - r->begin,
+                          .interrupted = session_interrupted != 0};
+    return report_write(&r->report, &facts, err);
+}
+
+static void announce(const run *r)
+{
+    eai_dataset_stats n;
+    eai_plan_memory m;
+    if (r->args->quiet)
+        return;
+    eai_dataset_get_stats(&n, r->train);
+    eai_trainer_get_memory(&m, r->trainer);
+    fprintf(r->ctx->progress,
+            "%s, %s\n"
+            "%zu examples, %zu tokens, %zu of them learned%s; %lld steps\n"
+            "adapter: rank %lld on %s, %.2f M parameters; a step needs %.0f MB beside the weights\n",
+            r->args->session.model, eai_backend_describe(r->s.backend), n.examples, n.tokens,
+            n.learned_tokens, n.cut ? " (some examples were cut to --seq-len)" : "",
+            (long long)eai_trainer_steps_total(r->trainer), (long long)eai_adapter_rank(r->s.adapter),
+            eai_adapter_targets(r->s.adapter),
+            (double)eai_adapter_parameter_count(r->s.adapter) / 1e6,
+            (double)(m.activations + m.workspace) / (1 << 20));
+    if (r->args->resume)
+        fprintf(r->ctx->progress, "continuing after step %lld\n",
+                (long long)eai_trainer_steps_done(r->trainer));
+}
+
+static eai_status train(run *r, eai_error *err)
+{
+    const train_args *a = r->args;
+    EAI_TRY(open_run(r, err));
+    if (a->plan) {
+        eai_trainer_print_plan(r->trainer, r->ctx->out);
+        return EAI_OK;
+    }
+    EAI_TRY(eai_fs_mkdir_p(a->output, err)); /* a folder that cannot be made is known before training */
+    announce(r);
+    if (!a->quiet)
+        r->progress = eai_progress_create(r->ctx->progress, r->ctx->progress_is_terminal, "train", "step",
+                                          (uint64_t)eai_trainer_steps_total(r->trainer));
+    EAI_TRY(loop(r, err));
+    if (session_interrupted) {
+        eai_progress_abandon(r->progress);
+    } else {
+        eai_progress_finish(r->progress, "loss %.4f  %.0f tokens/s", report_last_loss(&r->report),
+                            report_rate(&r->report));
+    }
+    r->progress = NULL;
+    EAI_TRY(save_all(r, err));
+    if (session_interrupted)
+        return eai_error_set(err, EAI_ERR_CANCELLED,
+                             "stopped after step %lld of %lld; saved, --resume continues",
+                             (long long)eai_trainer_steps_done(r->trainer),
+                             (long long)eai_trainer_steps_total(r->trainer));
+    if (a->json)
+        return session_print_json(r->ctx, report_take_json(&r->report), err);
+    fprintf(r->ctx->out, "adapter, report and plot in %s\n", a->output);
+    return EAI_OK;
+}
+
+eai_status cmd_train(const eai_command_context *ctx, const void *args, eai_error *err)
+{
+    run r = {.args = args, .ctx = ctx, .begin = eai_clock_seconds()};
+    session_catch_interrupt();
+    eai_status st = train(&r, err);
+    close_run(&r);
+    return st;
+}
