@@ -385,7 +385,7 @@ static eai_status finish(eai_dataset *d, eai_error *err)
 {
     if (d->n_examples == 0)
         return eai_error_set(err, EAI_ERR_ARGUMENT,
-                             "no example has anything to learn (%zu left out: an answer must begin "
+                             "nothing to learn in any example (%zu left out: an answer must begin "
                              "before token %lld)",
                              d->stats.left_out, (long long)d->opts.seq_len);
     int64_t group = d->opts.batch_size;
