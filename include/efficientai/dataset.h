@@ -94,7 +94,8 @@ EAI_API EAI_CHECKED eai_status eai_dataset_next(const eai_batch **out, eai_datas
 /* How many batches that epoch has. */
 EAI_API EAI_CHECKED eai_status eai_dataset_count_batches(int64_t *out, const eai_dataset *d,
                                                          int64_t epoch, eai_error *err);
-/* A number that changes when any token, mask or length does: what a checkpoint remembers of its data. */
+/* A number that changes when any token, mask or length does: what a checkpoint remembers of its
+ * data. */
 EAI_API uint64_t eai_dataset_digest(const eai_dataset *d);
 /* The largest n_tokens of any batch. */
 EAI_API int64_t eai_dataset_max_tokens(const eai_dataset *d);

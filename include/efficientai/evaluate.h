@@ -5,9 +5,9 @@
  *     EAI_TRY(eai_exact_match_run(&m, generator, tokenizer, rows, NULL, err));
  *     printf("%lld of %lld\n", (long long)m.matched, (long long)m.rows);
  *
- * A row has an answer when it is prompt/completion, or messages that end with the assistant's turn. The
- * answer is generated greedily from what comes before it, through the model's chat template, and compared
- * with the expected one after removing white space at both ends.
+ * A row has an answer when it is prompt/completion, or messages that end with the assistant's turn.
+ * The answer is generated greedily from what comes before it, through the model's chat template,
+ * and compared with the expected one after removing white space at both ends.
  *
  * Thread-safety: as the generator's. */
 #ifndef EAI_EVALUATE_H
@@ -51,7 +51,8 @@ EAI_API bool eai_rows_have_answers(const eai_rows *rows);
 EAI_API EAI_CHECKED eai_status eai_exact_match_run(eai_exact_match *out, eai_generator *gen,
                                                    const eai_tokenizer *tokenizer,
                                                    const eai_rows *rows,
-                                                   const eai_exact_match_opts *opts, eai_error *err);
+                                                   const eai_exact_match_opts *opts,
+                                                   eai_error *err);
 
 #ifdef __cplusplus
 }

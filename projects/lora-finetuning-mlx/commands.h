@@ -12,7 +12,8 @@ typedef struct train_args {
     int64_t rank, steps, batch_size, seq_len, accumulation, warmup, seed, eval_every, save_every;
     double alpha, dropout, epochs, learning_rate, weight_decay, max_grad_norm;
     const char *targets, *schedule;
-    bool rslora, learn_prompt, no_pack, no_shuffle, checkpoint_activations, resume, plan, json, quiet;
+    bool rslora, learn_prompt, no_pack, no_shuffle, checkpoint_activations, resume, plan, json,
+        quiet;
 } train_args;
 extern const eai_option train_options[];
 eai_status cmd_train(const eai_command_context *ctx, const void *args, eai_error *err);

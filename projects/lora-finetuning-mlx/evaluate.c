@@ -1,4 +1,5 @@
-/* evaluate: mean loss of the learned tokens, perplexity, and exact match where rows have answers. */
+/* evaluate: mean loss of the learned tokens, perplexity, and exact match where rows have answers.
+ */
 #include <math.h>
 
 #include <jansson.h>
@@ -13,17 +14,45 @@
 const eai_option evaluate_options[] = {
     SESSION_MODEL_OPTION(evaluate_args),
     SESSION_ADAPTER_OPTION(evaluate_args),
-    {.name = "data", .key = 'd', .type = EAI_OPT_PATH, .offset = ARG(data), .value_name = "FILE",
-     .help = "rows to judge, JSON lines", .required = true},
-    {.name = "seq-len", .type = EAI_OPT_INT, .offset = ARG(seq_len), .default_value = "1024",
-     .value_name = "N", .help = "longer rows are cut", .min = 8, .max = 131072},
-    {.name = "limit", .type = EAI_OPT_INT, .offset = ARG(limit), .default_value = "0",
-     .value_name = "N", .help = "answers to generate for the exact match, 0: all", .min = 0, .max = 1e9},
-    {.name = "no-exact-match", .type = EAI_OPT_FLAG, .offset = ARG(no_exact_match),
+    {.name = "data",
+     .key = 'd',
+     .type = EAI_OPT_PATH,
+     .offset = ARG(data),
+     .value_name = "FILE",
+     .help = "rows to judge, JSON lines",
+     .required = true},
+    {.name = "seq-len",
+     .type = EAI_OPT_INT,
+     .offset = ARG(seq_len),
+     .default_value = "1024",
+     .value_name = "N",
+     .help = "longer rows are cut",
+     .min = 8,
+     .max = 131072},
+    {.name = "limit",
+     .type = EAI_OPT_INT,
+     .offset = ARG(limit),
+     .default_value = "0",
+     .value_name = "N",
+     .help = "answers to generate for the exact match, 0: all",
+     .min = 0,
+     .max = 1e9},
+    {.name = "no-exact-match",
+     .type = EAI_OPT_FLAG,
+     .offset = ARG(no_exact_match),
      .help = "loss only, generate nothing"},
-    {.name = "show", .type = EAI_OPT_INT, .offset = ARG(show), .default_value = "0", .value_name = "N",
-     .help = "print the first N answers beside the expected ones", .min = 0, .max = 1e9},
-    {.name = "json", .type = EAI_OPT_FLAG, .offset = ARG(json), .help = "one JSON object as the last line"},
+    {.name = "show",
+     .type = EAI_OPT_INT,
+     .offset = ARG(show),
+     .default_value = "0",
+     .value_name = "N",
+     .help = "print the first N answers beside the expected ones",
+     .min = 0,
+     .max = 1e9},
+    {.name = "json",
+     .type = EAI_OPT_FLAG,
+     .offset = ARG(json),
+     .help = "one JSON object as the last line"},
     SESSION_MACHINE_OPTIONS(evaluate_args),
     {0},
 };
@@ -71,7 +100,8 @@ static eai_status measure_loss(eai_evaluation *out, const session *s, const eai_
 }
 
 static eai_status measure_match(eai_exact_match *out, const session *s, const eai_rows *rows,
-                                const evaluate_args *a, const eai_command_context *ctx, eai_error *err)
+                                const evaluate_args *a, const eai_command_context *ctx,
+                                eai_error *err)
 {
     eai_generator *gen = NULL;
     shower shown = {ctx, NULL, a->show, 0, 0};
@@ -98,22 +128,23 @@ static eai_status print_result(const eai_command_context *ctx, const eai_evaluat
 {
     double share = m->rows ? (double)m->matched / (double)m->rows : 0;
     if (json) {
-        json_t *o = json_pack("{s:f, s:f, s:I}", "loss", e->loss, "perplexity", exp(e->loss), "tokens",
-                              (json_int_t)e->tokens);
+        json_t *o = json_pack("{s:f, s:f, s:I}", "loss", e->loss, "perplexity", exp(e->loss),
+                              "tokens", (json_int_t)e->tokens);
         if (o && matched) {
             json_object_set_new(o, "exact_match", json_real(share));
             json_object_set_new(o, "rows", json_integer((json_int_t)m->rows));
             json_object_set_new(o, "matched", json_integer((json_int_t)m->matched));
-            json_object_set_new(o, "generated_tokens_per_s",
-                                json_real(m->seconds > 0 ? (double)m->generated_tokens / m->seconds : 0));
+            json_object_set_new(
+                o, "generated_tokens_per_s",
+                json_real(m->seconds > 0 ? (double)m->generated_tokens / m->seconds : 0));
         }
         return session_print_json(ctx, o, err);
     }
     fprintf(ctx->out, "loss         %.4f (%lld tokens)\n", e->loss, (long long)e->tokens);
     fprintf(ctx->out, "perplexity   %.4f\n", exp(e->loss));
     if (matched)
-        fprintf(ctx->out, "exact match  %.1f %% (%lld of %lld)\n", 100 * share, (long long)m->matched,
-                (long long)m->rows);
+        fprintf(ctx->out, "exact match  %.1f %% (%lld of %lld)\n", 100 * share,
+                (long long)m->matched, (long long)m->rows);
     return EAI_OK;
 }
 

@@ -13,32 +13,89 @@
 const eai_option generate_options[] = {
     SESSION_MODEL_OPTION(generate_args),
     SESSION_ADAPTER_OPTION(generate_args),
-    {.name = "prompt", .key = 'p', .type = EAI_OPT_STRING, .offset = ARG(prompt), .value_name = "TEXT",
-     .help = "what the user says", .required = true},
-    {.name = "system", .type = EAI_OPT_STRING, .offset = ARG(system), .value_name = "TEXT",
+    {.name = "prompt",
+     .key = 'p',
+     .type = EAI_OPT_STRING,
+     .offset = ARG(prompt),
+     .value_name = "TEXT",
+     .help = "what the user says",
+     .required = true},
+    {.name = "system",
+     .type = EAI_OPT_STRING,
+     .offset = ARG(system),
+     .value_name = "TEXT",
      .help = "the system message; default: the chat template's own"},
-    {.name = "raw", .type = EAI_OPT_FLAG, .offset = ARG(raw),
+    {.name = "raw",
+     .type = EAI_OPT_FLAG,
+     .offset = ARG(raw),
      .help = "continue the prompt as it is, without the chat template"},
-    {.name = "max-tokens", .key = 'n', .type = EAI_OPT_INT, .offset = ARG(max_tokens),
-     .default_value = "256", .value_name = "N", .help = "length of the answer", .min = 1, .max = 1e6},
-    {.name = "json", .type = EAI_OPT_FLAG, .offset = ARG(json),
+    {.name = "max-tokens",
+     .key = 'n',
+     .type = EAI_OPT_INT,
+     .offset = ARG(max_tokens),
+     .default_value = "256",
+     .value_name = "N",
+     .help = "length of the answer",
+     .min = 1,
+     .max = 1e6},
+    {.name = "json",
+     .type = EAI_OPT_FLAG,
+     .offset = ARG(json),
      .help = "one JSON object with text, counts and speed instead of the text"},
-    {.name = "temperature", .type = EAI_OPT_FLOAT, .offset = ARG(temperature), .default_value = "0",
-     .value_name = "X", .help = "0: always the most probable token", .min = 0, .max = 100,
+    {.name = "temperature",
+     .type = EAI_OPT_FLOAT,
+     .offset = ARG(temperature),
+     .default_value = "0",
+     .value_name = "X",
+     .help = "0: always the most probable token",
+     .min = 0,
+     .max = 100,
      .group = "Sampling"},
-    {.name = "top-k", .type = EAI_OPT_INT, .offset = ARG(top_k), .default_value = "0", .value_name = "K",
-     .help = "only the K most probable tokens, 0: all", .min = 0, .max = 1e6, .group = "Sampling"},
-    {.name = "top-p", .type = EAI_OPT_FLOAT, .offset = ARG(top_p), .default_value = "1",
-     .value_name = "P", .help = "only the most probable tokens that reach this probability together",
-     .min = 0, .max = 1, .group = "Sampling"},
-    {.name = "min-p", .type = EAI_OPT_FLOAT, .offset = ARG(min_p), .default_value = "0",
-     .value_name = "P", .help = "only tokens of at least this share of the best one's probability",
-     .min = 0, .max = 1, .group = "Sampling"},
-    {.name = "repetition-penalty", .type = EAI_OPT_FLOAT, .offset = ARG(repetition_penalty),
-     .default_value = "1", .value_name = "X", .help = "above 1: against repetition", .min = 0.01,
-     .max = 100, .group = "Sampling"},
-    {.name = "seed", .type = EAI_OPT_INT, .offset = ARG(seed), .default_value = "0", .value_name = "N",
-     .help = "of the draws", .min = 0, .max = 9e15, .group = "Sampling"},
+    {.name = "top-k",
+     .type = EAI_OPT_INT,
+     .offset = ARG(top_k),
+     .default_value = "0",
+     .value_name = "K",
+     .help = "only the K most probable tokens, 0: all",
+     .min = 0,
+     .max = 1e6,
+     .group = "Sampling"},
+    {.name = "top-p",
+     .type = EAI_OPT_FLOAT,
+     .offset = ARG(top_p),
+     .default_value = "1",
+     .value_name = "P",
+     .help = "only the most probable tokens that reach this probability together",
+     .min = 0,
+     .max = 1,
+     .group = "Sampling"},
+    {.name = "min-p",
+     .type = EAI_OPT_FLOAT,
+     .offset = ARG(min_p),
+     .default_value = "0",
+     .value_name = "P",
+     .help = "only tokens of at least this share of the best one's probability",
+     .min = 0,
+     .max = 1,
+     .group = "Sampling"},
+    {.name = "repetition-penalty",
+     .type = EAI_OPT_FLOAT,
+     .offset = ARG(repetition_penalty),
+     .default_value = "1",
+     .value_name = "X",
+     .help = "above 1: against repetition",
+     .min = 0.01,
+     .max = 100,
+     .group = "Sampling"},
+    {.name = "seed",
+     .type = EAI_OPT_INT,
+     .offset = ARG(seed),
+     .default_value = "0",
+     .value_name = "N",
+     .help = "of the draws",
+     .min = 0,
+     .max = 9e15,
+     .group = "Sampling"},
     SESSION_MACHINE_OPTIONS(generate_args),
     {0},
 };
@@ -65,13 +122,15 @@ static eai_status prompt_ids(int32_t **ids, size_t *n, const session *s, const g
     const eai_chat_message *first = a->system ? messages : messages + 1;
     eai_status st = eai_chat_render(&text, &n_text, chat, first, a->system ? 2 : 1, true, err);
     if (st == EAI_OK)
-        st = eai_tokenizer_encode(ids, n, s->tokenizer, text, n_text, EAI_TOKENIZE_PARSE_SPECIAL, err);
+        st = eai_tokenizer_encode(ids, n, s->tokenizer, text, n_text, EAI_TOKENIZE_PARSE_SPECIAL,
+                                  err);
     eai_free(text);
     eai_chat_template_free(chat);
     return st;
 }
 
-static eai_status print_result(const eai_command_context *ctx, const eai_generation *g, eai_error *err)
+static eai_status print_result(const eai_command_context *ctx, const eai_generation *g,
+                               eai_error *err)
 {
     static const char *const finish[] = {"stop", "length", "context", "cancelled"};
     return session_print_json(
@@ -95,8 +154,8 @@ eai_status cmd_generate(const eai_command_context *ctx, const void *args, eai_er
 
     session_catch_interrupt();
     opts.max_tokens = a->max_tokens;
-    opts.sampling = (eai_sampling){a->temperature, a->top_k, a->top_p, a->min_p, a->repetition_penalty,
-                                   (uint64_t)a->seed};
+    opts.sampling = (eai_sampling){a->temperature,        a->top_k,         a->top_p, a->min_p,
+                                   a->repetition_penalty, (uint64_t)a->seed};
     opts.cancel = &session_interrupted;
     if (!a->json) {
         opts.on_text = stream_text;

@@ -7,7 +7,10 @@
 const eai_option info_options[] = {
     SESSION_MODEL_OPTION(info_args),
     SESSION_ADAPTER_OPTION(info_args),
-    {.name = "json", .type = EAI_OPT_FLAG, .offset = ARG(json), .help = "one JSON object as the last line"},
+    {.name = "json",
+     .type = EAI_OPT_FLAG,
+     .offset = ARG(json),
+     .help = "one JSON object as the last line"},
     SESSION_MACHINE_OPTIONS(info_args),
     {0},
 };
@@ -36,8 +39,8 @@ static json_t *describe(const session *s)
 {
     const eai_model_config *c = eai_model_get_config(s->model);
     json_t *o = json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "file", s->path, "family",
-        c->family, "parameters", (json_int_t)eai_model_parameters(s->model), "layers",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "file", s->path,
+        "family", c->family, "parameters", (json_int_t)eai_model_parameters(s->model), "layers",
         (json_int_t)c->n_layers, "d_model", (json_int_t)c->d_model, "heads", (json_int_t)c->n_heads,
         "kv_heads", (json_int_t)c->n_kv_heads, "d_head", (json_int_t)c->d_head, "d_ffn",
         (json_int_t)c->d_ffn, "vocabulary", (json_int_t)c->vocab, "context", (json_int_t)c->context,
@@ -49,9 +52,9 @@ static json_t *describe(const session *s)
         json_object_set_new(
             o, "adapter",
             json_pack("{s:I, s:f, s:f, s:s, s:I}", "rank", (json_int_t)eai_adapter_rank(s->adapter),
-                      "alpha", eai_adapter_alpha(s->adapter), "dropout", eai_adapter_dropout(s->adapter),
-                      "targets", eai_adapter_targets(s->adapter), "parameters",
-                      (json_int_t)eai_adapter_parameter_count(s->adapter)));
+                      "alpha", eai_adapter_alpha(s->adapter), "dropout",
+                      eai_adapter_dropout(s->adapter), "targets", eai_adapter_targets(s->adapter),
+                      "parameters", (json_int_t)eai_adapter_parameter_count(s->adapter)));
     return o;
 }
 

@@ -1,20 +1,25 @@
-/* lora-finetuning-mlx: LoRA fine-tuning of small language models. This file is the descriptor; each command
- * has a file of its own, session.c opens what they share. */
+/* lora-finetuning-mlx: LoRA fine-tuning of small language models. This file is the descriptor; each
+ * command has a file of its own, session.c opens what they share. */
 #include "commands.h"
 
 static const eai_command commands[] = {
-    {"train", "fine-tune an adapter on JSON lines", train_options, sizeof(train_args), cmd_train, NULL,
-     "DIR of --data holds train.jsonl, and valid.jsonl if there is one, in one of the layouts that mlx-lm "
+    {"train", "fine-tune an adapter on JSON lines", train_options, sizeof(train_args), cmd_train,
+     NULL,
+     "DIR of --data holds train.jsonl, and valid.jsonl if there is one, in one of the layouts that "
+     "mlx-lm "
      "and TRL share: {\"text\"}, {\"prompt\", \"completion\"} or {\"messages\"}. Only answers are "
      "learned.\n\n"
-     "Ctrl-C finishes the step, saves a checkpoint and the adapter, and exits with 130; --resume goes on "
+     "Ctrl-C finishes the step, saves a checkpoint and the adapter, and exits with 130; --resume "
+     "goes on "
      "from there, bit for bit."},
-    {"evaluate", "held-out loss, perplexity and exact match", evaluate_options, sizeof(evaluate_args),
-     cmd_evaluate, NULL, NULL},
+    {"evaluate", "held-out loss, perplexity and exact match", evaluate_options,
+     sizeof(evaluate_args), cmd_evaluate, NULL, NULL},
     {"generate", "continue a prompt", generate_options, sizeof(generate_args), cmd_generate, NULL,
      "The text alone goes to the standard output."},
-    {"merge", "work an adapter into the weights", merge_options, sizeof(merge_args), cmd_merge, NULL, NULL},
-    {"info", "what a model or an adapter is made of", info_options, sizeof(info_args), cmd_info, NULL, NULL},
+    {"merge", "work an adapter into the weights", merge_options, sizeof(merge_args), cmd_merge,
+     NULL, NULL},
+    {"info", "what a model or an adapter is made of", info_options, sizeof(info_args), cmd_info,
+     NULL, NULL},
     {"validate", "check a data folder before training", validate_options, sizeof(validate_args),
      cmd_validate, NULL, NULL},
     {0},

@@ -86,24 +86,25 @@ static json_t *validations(const run_report *r)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < r->n_valid; i++)
-        json_array_append_new(list, json_pack("{s:I, s:f}", "step", (json_int_t)r->valid_x[i], "loss",
-                                              r->valid_loss[i]));
+        json_array_append_new(list, json_pack("{s:I, s:f}", "step", (json_int_t)r->valid_x[i],
+                                              "loss", r->valid_loss[i]));
     return list;
 }
 
 static json_t *settings(const train_args *a)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:b, s:f, s:I, s:I, s:I, s:I, s:f, s:s, s:I, "
-                     "s:f, s:f, s:I, s:b, s:b, s:b, s:b}",
-                     "model", a->session.model, "data", a->data, "dtype", a->session.dtype, "rank",
-                     (json_int_t)a->rank, "alpha", a->alpha, "dropout", a->dropout, "targets", a->targets,
-                     "rslora", (int)a->rslora, "epochs", a->epochs, "steps", (json_int_t)a->steps,
-                     "batch_size", (json_int_t)a->batch_size, "seq_len", (json_int_t)a->seq_len,
-                     "accumulation", (json_int_t)a->accumulation, "learning_rate", a->learning_rate,
-                     "schedule", a->schedule, "warmup", (json_int_t)a->warmup, "weight_decay",
-                     a->weight_decay, "max_grad_norm", a->max_grad_norm, "seed", (json_int_t)a->seed,
-                     "pack", (int)!a->no_pack, "shuffle", (int)!a->no_shuffle, "learn_prompt",
-                     (int)a->learn_prompt, "checkpoint_activations", (int)a->checkpoint_activations);
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:b, s:f, s:I, s:I, s:I, s:I, s:f, s:s, s:I, "
+        "s:f, s:f, s:I, s:b, s:b, s:b, s:b}",
+        "model", a->session.model, "data", a->data, "dtype", a->session.dtype, "rank",
+        (json_int_t)a->rank, "alpha", a->alpha, "dropout", a->dropout, "targets", a->targets,
+        "rslora", (int)a->rslora, "epochs", a->epochs, "steps", (json_int_t)a->steps, "batch_size",
+        (json_int_t)a->batch_size, "seq_len", (json_int_t)a->seq_len, "accumulation",
+        (json_int_t)a->accumulation, "learning_rate", a->learning_rate, "schedule", a->schedule,
+        "warmup", (json_int_t)a->warmup, "weight_decay", a->weight_decay, "max_grad_norm",
+        a->max_grad_norm, "seed", (json_int_t)a->seed, "pack", (int)!a->no_pack, "shuffle",
+        (int)!a->no_shuffle, "learn_prompt", (int)a->learn_prompt, "checkpoint_activations",
+        (int)a->checkpoint_activations);
 }
 
 static json_t *memory(const report_facts *f)
@@ -121,7 +122,8 @@ static json_t *hashes(const report_facts *f, eai_error *err)
     char hex[EAI_SHA256_HEX_SIZE];
     if (eai_sha256_file(hex, f->session->path, err) != EAI_OK)
         return NULL;
-    json_t *o = json_pack("{s:s, s:s}", "model", hex, "train.jsonl", eai_rows_sha256(f->train_rows));
+    json_t *o =
+        json_pack("{s:s, s:s}", "model", hex, "train.jsonl", eai_rows_sha256(f->train_rows));
     if (o && f->valid_rows)
         json_object_set_new(o, "valid.jsonl", json_string(eai_rows_sha256(f->valid_rows)));
     return o;
@@ -132,14 +134,14 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
     char when[EAI_CLOCK_ISO_SIZE];
     eai_dataset_stats n;
     eai_dataset_get_stats(&n, f->train);
-    json_t *o = json_pack(
-        "{s:s, s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "program", "efficientai",
-        "version", EAI_VERSION, "finished", eai_clock_iso(when, sizeof(when)), "interrupted",
-        (int)f->interrupted, "steps", (json_int_t)r->n, "steps_in_this_run",
-        (json_int_t)(r->n - (size_t)r->first), "tokens_per_s", report_rate(r), "seconds_to_first_step",
-        r->seconds_to_first_step, "seconds", f->seconds, "tokens", (json_int_t)r->tokens,
-        "learned_tokens", (json_int_t)r->learned, "peak_rss_bytes",
-        (json_int_t)eai_hardware_peak_rss());
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "program",
+                  "efficientai", "version", EAI_VERSION, "finished",
+                  eai_clock_iso(when, sizeof(when)), "interrupted", (int)f->interrupted, "steps",
+                  (json_int_t)r->n, "steps_in_this_run", (json_int_t)(r->n - (size_t)r->first),
+                  "tokens_per_s", report_rate(r), "seconds_to_first_step", r->seconds_to_first_step,
+                  "seconds", f->seconds, "tokens", (json_int_t)r->tokens, "learned_tokens",
+                  (json_int_t)r->learned, "peak_rss_bytes", (json_int_t)eai_hardware_peak_rss());
     if (!o) {
         eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
         return NULL;
@@ -154,16 +156,17 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
     json_object_set_new(o, "loss", numbers(r->loss, r->n));
     json_object_set_new(o, "validation", validations(r));
     json_object_set_new(o, "settings", settings(f->args));
-    json_object_set_new(
-        o, "data",
-        json_pack("{s:I, s:I, s:I, s:I, s:I}", "examples", (json_int_t)n.examples, "tokens",
-                  (json_int_t)n.tokens, "learned_tokens", (json_int_t)n.learned_tokens, "cut",
-                  (json_int_t)n.cut, "left_out", (json_int_t)n.left_out));
+    json_object_set_new(o, "data",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "examples", (json_int_t)n.examples,
+                                  "tokens", (json_int_t)n.tokens, "learned_tokens",
+                                  (json_int_t)n.learned_tokens, "cut", (json_int_t)n.cut,
+                                  "left_out", (json_int_t)n.left_out));
     json_object_set_new(
         o, "backend",
-        json_pack("{s:s, s:s, s:i, s:s}", "name", "cpu", "isa", eai_backend_isa(f->session->backend),
-                  "threads", eai_backend_threads(f->session->backend), "dtype",
-                  eai_backend_precision(f->session->backend) == EAI_PRECISION_BF16 ? "bf16" : "f32"));
+        json_pack(
+            "{s:s, s:s, s:i, s:s}", "name", "cpu", "isa", eai_backend_isa(f->session->backend),
+            "threads", eai_backend_threads(f->session->backend), "dtype",
+            eai_backend_precision(f->session->backend) == EAI_PRECISION_BF16 ? "bf16" : "f32"));
     json_object_set_new(o, "planned_bytes", memory(f));
     json_object_set_new(o, "sha256", files);
     return o;

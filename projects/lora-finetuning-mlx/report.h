@@ -12,7 +12,7 @@ typedef struct run_report {
     double *loss;   /* [cap]; losses before a resume are in the first `first` places */
     double *valid_x, *valid_loss;
     size_t n, n_valid, cap, cap_valid;
-    int64_t first; /* steps done before this run */
+    int64_t first;           /* steps done before this run */
     int64_t tokens, learned; /* of this run's steps, and without its first one (plans warm up) */
     int64_t later_tokens;
     double later_seconds;

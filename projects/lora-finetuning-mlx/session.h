@@ -48,8 +48,7 @@ typedef struct session_args {
     {                                                                                              \
         .name = "dtype", .type = EAI_OPT_ENUM, .offset = SESSION_OPTION(type, dtype),              \
         .default_value = "auto", .value_name = "TYPE", .choices = "auto|f32|bf16",                 \
-        .help = "precision of products; auto: bf16 where the processor has it",                    \
-        .group = "Machine"                                                                         \
+        .help = "precision of products; auto: bf16 where the processor has it", .group = "Machine" \
     }
 
 /* Everything is NULL until opened; session_close frees it in the right order. */
@@ -65,8 +64,8 @@ typedef struct session {
 eai_status session_open(session *s, const session_args *args, eai_error *err);
 void session_close(session *s);
 
-/* Ctrl-C: the first one sets the flag (the command finishes its step, saves and ends), the second one ends
- * the program at once. */
+/* Ctrl-C: the first one sets the flag (the command finishes its step, saves and ends), the second
+ * one ends the program at once. */
 void session_catch_interrupt(void);
 extern volatile sig_atomic_t session_interrupted;
 
@@ -76,6 +75,7 @@ eai_status session_read_rows(eai_rows **out, const char *folder, const char *nam
 
 /* Prints a JSON object on one line, as the last line of the output, and releases it. */
 struct json_t;
-eai_status session_print_json(const eai_command_context *ctx, struct json_t *object, eai_error *err);
+eai_status session_print_json(const eai_command_context *ctx, struct json_t *object,
+                              eai_error *err);
 
 #endif

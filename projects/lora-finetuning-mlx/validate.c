@@ -9,20 +9,35 @@
 
 #define ARG(f) offsetof(validate_args, f)
 const eai_option validate_options[] = {
-    {.name = "data", .key = 'd', .type = EAI_OPT_PATH, .offset = ARG(data), .value_name = "DIR",
-     .help = "folder with train.jsonl, valid.jsonl, test.jsonl", .required = true},
+    {.name = "data",
+     .key = 'd',
+     .type = EAI_OPT_PATH,
+     .offset = ARG(data),
+     .value_name = "DIR",
+     .help = "folder with train.jsonl, valid.jsonl, test.jsonl",
+     .required = true},
     SESSION_MODEL_OPTION(validate_args),
-    {.name = "seq-len", .type = EAI_OPT_INT, .offset = ARG(seq_len), .default_value = "512",
-     .value_name = "N", .help = "longer rows would be cut", .min = 8, .max = 131072},
-    {.name = "json", .type = EAI_OPT_FLAG, .offset = ARG(json), .help = "one JSON object as the last line"},
+    {.name = "seq-len",
+     .type = EAI_OPT_INT,
+     .offset = ARG(seq_len),
+     .default_value = "512",
+     .value_name = "N",
+     .help = "longer rows would be cut",
+     .min = 8,
+     .max = 131072},
+    {.name = "json",
+     .type = EAI_OPT_FLAG,
+     .offset = ARG(json),
+     .help = "one JSON object as the last line"},
     SESSION_MACHINE_OPTIONS(validate_args),
     {0},
 };
 
 static const char *const layouts[] = {"text", "prompt/completion", "messages"};
 
-static eai_status check_file(json_t *report, const session *s, const validate_args *a, const char *name,
-                             bool needed, const eai_command_context *ctx, eai_error *err)
+static eai_status check_file(json_t *report, const session *s, const validate_args *a,
+                             const char *name, bool needed, const eai_command_context *ctx,
+                             eai_error *err)
 {
     eai_rows *rows = NULL;
     eai_dataset *data = NULL;
@@ -39,16 +54,17 @@ static eai_status check_file(json_t *report, const session *s, const validate_ar
         eai_dataset_get_stats(&n, data);
         if (!a->json)
             fprintf(ctx->out,
-                    "%-12s %zu rows (%s), %zu tokens, %zu learned, longest %zu, cut %zu, left out %zu\n",
-                    name, eai_rows_count(rows), layouts[eai_rows_kind(rows)], n.tokens, n.learned_tokens,
-                    n.longest, n.cut, n.left_out);
-        json_object_set_new(
-            report, name,
-            json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "rows", (json_int_t)eai_rows_count(rows),
-                      "layout", layouts[eai_rows_kind(rows)], "tokens", (json_int_t)n.tokens,
-                      "learned_tokens", (json_int_t)n.learned_tokens, "longest", (json_int_t)n.longest,
-                      "cut", (json_int_t)n.cut, "left_out", (json_int_t)n.left_out, "sha256",
-                      eai_rows_sha256(rows)));
+                    "%-12s %zu rows (%s), %zu tokens, %zu learned, longest %zu, cut %zu, left out "
+                    "%zu\n",
+                    name, eai_rows_count(rows), layouts[eai_rows_kind(rows)], n.tokens,
+                    n.learned_tokens, n.longest, n.cut, n.left_out);
+        json_object_set_new(report, name,
+                            json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "rows",
+                                      (json_int_t)eai_rows_count(rows), "layout",
+                                      layouts[eai_rows_kind(rows)], "tokens", (json_int_t)n.tokens,
+                                      "learned_tokens", (json_int_t)n.learned_tokens, "longest",
+                                      (json_int_t)n.longest, "cut", (json_int_t)n.cut, "left_out",
+                                      (json_int_t)n.left_out, "sha256", eai_rows_sha256(rows)));
     }
     eai_dataset_free(data);
     eai_rows_free(rows);

@@ -130,8 +130,9 @@ static eai_status judge(eai_exact_match *out, eai_exact_match_row *row, eai_gene
     return st;
 }
 
-eai_status eai_exact_match_run(eai_exact_match *out, eai_generator *gen, const eai_tokenizer *tokenizer,
-                               const eai_rows *rows, const eai_exact_match_opts *opts, eai_error *err)
+eai_status eai_exact_match_run(eai_exact_match *out, eai_generator *gen,
+                               const eai_tokenizer *tokenizer, const eai_rows *rows,
+                               const eai_exact_match_opts *opts, eai_error *err)
 {
     const eai_exact_match_opts defaults = {0};
     eai_chat_template *chat = NULL;
@@ -152,7 +153,8 @@ eai_status eai_exact_match_run(eai_exact_match *out, eai_generator *gen, const e
             continue;
         st = judge(out, &row, gen, tokenizer, chat, &q, opts, err);
         if (st != EAI_OK)
-            st = eai_error_context(err, st, "%s:%zu", eai_rows_path(rows), eai_rows_at(rows, i)->line);
+            st = eai_error_context(err, st, "%s:%zu", eai_rows_path(rows),
+                                   eai_rows_at(rows, i)->line);
     }
     eai_chat_template_free(chat);
     out->seconds = eai_clock_seconds() - start;

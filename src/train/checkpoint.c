@@ -1,6 +1,6 @@
-/* Checkpoints: one safetensors file with all that a run depends on, so that it is there whole or not at
- * all. Tensors: "parameter.NAME", "exp_avg.NAME", "exp_avg_sq.NAME", "losses". Metadata: the counters, and
- * every setting that shapes the run, compared on resume. */
+/* Checkpoints: one safetensors file with all that a run depends on, so that it is there whole or
+ * not at all. Tensors: "parameter.NAME", "exp_avg.NAME", "exp_avg_sq.NAME", "losses". Metadata: the
+ * counters, and every setting that shapes the run, compared on resume. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +11,12 @@
 
 #include "train/trainer_state.h"
 
-#define STATE_FILE "state.safetensors"
-#define FORMAT_NAME "efficientai-checkpoint"
+#define STATE_FILE     "state.safetensors"
+#define FORMAT_NAME    "efficientai-checkpoint"
 #define FORMAT_VERSION "1"
 
-/* ---- Settings ------------------------------------------------------------------------------------- */
+/* ---- Settings
+ * ------------------------------------------------------------------------------------- */
 
 typedef struct setting {
     const char *name;
@@ -59,10 +60,11 @@ static void list_settings(setting *s, const eai_trainer *t)
              (unsigned long long)eai_dataset_digest(t->train));
 }
 
-/* ---- Saving --------------------------------------------------------------------------------------- */
+/* ---- Saving
+ * --------------------------------------------------------------------------------------- */
 
-static eai_status add_tensor(eai_weights *w, const char *kind, const eai_parameter *p, const float *data,
-                             eai_error *err)
+static eai_status add_tensor(eai_weights *w, const char *kind, const eai_parameter *p,
+                             const float *data, eai_error *err)
 {
     char name[512];
     snprintf(name, sizeof(name), "%s.%s", kind, p->name);
@@ -122,7 +124,8 @@ eai_status eai_trainer_save(const eai_trainer *t, const char *folder, eai_error 
     return st;
 }
 
-/* ---- Resuming ------------------------------------------------------------------------------------- */
+/* ---- Resuming
+ * ------------------------------------------------------------------------------------- */
 
 static eai_status get_number(int64_t *out, const eai_weights *w, const char *key, eai_error *err)
 {
@@ -131,7 +134,8 @@ static eai_status get_number(int64_t *out, const eai_weights *w, const char *key
     errno = 0;
     long long v = text ? strtoll(text, &end, 10) : -1;
     if (!text || end == text || *end || errno || v < 0)
-        return eai_error_set(err, EAI_ERR_FORMAT, "metadata '%s' is '%s': a number from 0 is needed", key,
+        return eai_error_set(err, EAI_ERR_FORMAT,
+                             "metadata '%s' is '%s': a number from 0 is needed", key,
                              text ? text : "(missing)");
     *out = v;
     return EAI_OK;
@@ -146,10 +150,11 @@ static eai_status compare_settings(const eai_weights *w, const eai_trainer *t, e
         snprintf(key, sizeof(key), "setting.%s", settings[i].name);
         const char *was = eai_weights_get_string(w, key);
         if (!was || strcmp(was, settings[i].value) != 0)
-            return eai_error_set(err, EAI_ERR_ARGUMENT,
-                                 "the checkpoint was made with %s %s, this run has %s: continue with the "
-                                 "same settings and data, or start anew in another folder",
-                                 settings[i].name, was ? was : "(none)", settings[i].value);
+            return eai_error_set(
+                err, EAI_ERR_ARGUMENT,
+                "the checkpoint was made with %s %s, this run has %s: continue with the "
+                "same settings and data, or start anew in another folder",
+                settings[i].name, was ? was : "(none)", settings[i].value);
     }
     return EAI_OK;
 }
@@ -198,7 +203,8 @@ static eai_status restore(eai_trainer *t, const eai_weights *w, eai_error *err)
     const char *format = eai_weights_get_string(w, "format");
     const char *version = eai_weights_get_string(w, "version");
 
-    if (!format || strcmp(format, FORMAT_NAME) != 0 || !version || strcmp(version, FORMAT_VERSION) != 0)
+    if (!format || strcmp(format, FORMAT_NAME) != 0 || !version ||
+        strcmp(version, FORMAT_VERSION) != 0)
         return eai_error_set(err, EAI_ERR_FORMAT, "no checkpoint of format %s %s", FORMAT_NAME,
                              FORMAT_VERSION);
     EAI_TRY(get_number(&step, w, "step", err));

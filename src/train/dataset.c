@@ -1,9 +1,10 @@
-/* Datasets: examples, their packing into batches, and the position in them. Start at eai_dataset_next.
+/* Datasets: examples, their packing into batches, and the position in them. Start at
+ * eai_dataset_next.
  *
- * Packing: an epoch's examples are taken in a shuffled order; each goes into the fullest row that still has
- * room for it (best fit), else a new row is opened. Open rows wait in lists by room left, so an example
- * costs O(seq_len) at worst, whatever their number. Rows are then grouped into batches in the order in which
- * they were opened. All of it depends on (seed, epoch) only. */
+ * Packing: an epoch's examples are taken in a shuffled order; each goes into the fullest row that
+ * still has room for it (best fit), else a new row is opened. Open rows wait in lists by room left,
+ * so an example costs O(seq_len) at worst, whatever their number. Rows are then grouped into
+ * batches in the order in which they were opened. All of it depends on (seed, epoch) only. */
 #include <efficientai/dataset.h>
 
 #include <string.h>
@@ -29,15 +30,16 @@ struct eai_dataset {
     eai_dataset_stats stats;
     eai_dataset_position position;
     int64_t planned_epoch; /* that order/row_of/row_first describe; -1: none */
-    size_t *order;     /* examples in the epoch's order, grouped by row */
-    size_t *row_first; /* [n_rows + 1] into order */
+    size_t *order;         /* examples in the epoch's order, grouped by row */
+    size_t *row_first;     /* [n_rows + 1] into order */
     size_t n_rows;
     int64_t max_tokens;
     eai_batch batch;
     int32_t *memory; /* of batch's vectors */
 };
 
-/* ---- Examples ------------------------------------------------------------------------------------- */
+/* ---- Examples
+ * ------------------------------------------------------------------------------------- */
 
 static eai_status reserve_ids(eai_dataset *d, size_t more, eai_error *err)
 {
@@ -106,9 +108,11 @@ static eai_status add_plain(eai_dataset *d, const eai_tokenizer *t, const char *
     uint8_t *mask = NULL;
     int32_t eos = eai_tokenizer_eos(t);
 
-    st = eai_tokenizer_encode(&ids[0], &n[0], t, given, strlen(given), EAI_TOKENIZE_ADD_SPECIAL, err);
+    st = eai_tokenizer_encode(&ids[0], &n[0], t, given, strlen(given), EAI_TOKENIZE_ADD_SPECIAL,
+                              err);
     if (st == EAI_OK)
-        st = eai_tokenizer_encode(&ids[1], &n[1], t, learned, strlen(learned), EAI_TOKENIZE_PLAIN, err);
+        st = eai_tokenizer_encode(&ids[1], &n[1], t, learned, strlen(learned), EAI_TOKENIZE_PLAIN,
+                                  err);
     if (st != EAI_OK)
         goto done;
     size_t total = n[0] + n[1] + (eos >= 0);
@@ -158,7 +162,8 @@ static eai_status add_row(eai_dataset *d, const eai_row *row, const eai_tokenize
     return add_chat(d, t, chat, messages, 2, err);
 }
 
-/* ---- An epoch's order ----------------------------------------------------------------------------- */
+/* ---- An epoch's order
+ * ----------------------------------------------------------------------------- */
 
 typedef struct epoch_plan {
     size_t *order;
@@ -198,7 +203,8 @@ static eai_status group_plain(epoch_plan *p, const eai_dataset *d, eai_error *er
     return EAI_OK;
 }
 
-/* Best fit. list[room] is the first open row with that many tokens left, next[row] the one after it. */
+/* Best fit. list[room] is the first open row with that many tokens left, next[row] the one after
+ * it. */
 static eai_status group_packed(epoch_plan *p, const eai_dataset *d, eai_error *err)
 {
     const size_t none = SIZE_MAX;
@@ -289,7 +295,8 @@ static eai_status use_epoch(eai_dataset *d, int64_t epoch, eai_error *err)
     return EAI_OK;
 }
 
-eai_status eai_dataset_count_batches(int64_t *out, const eai_dataset *d, int64_t epoch, eai_error *err)
+eai_status eai_dataset_count_batches(int64_t *out, const eai_dataset *d, int64_t epoch,
+                                     eai_error *err)
 {
     epoch_plan p;
     EAI_TRY(plan_epoch(&p, d, epoch, err));
@@ -298,7 +305,8 @@ eai_status eai_dataset_count_batches(int64_t *out, const eai_dataset *d, int64_t
     return EAI_OK;
 }
 
-/* ---- Batches -------------------------------------------------------------------------------------- */
+/* ---- Batches
+ * -------------------------------------------------------------------------------------- */
 
 /* Appends an example at token `at` of the batch. */
 static void put_example(eai_batch *b, const eai_dataset *d, const example *e, int32_t at)
@@ -365,7 +373,8 @@ eai_status eai_dataset_next(const eai_batch **out, eai_dataset *d, eai_error *er
     return EAI_OK;
 }
 
-/* ---- Creation ------------------------------------------------------------------------------------- */
+/* ---- Creation
+ * ------------------------------------------------------------------------------------- */
 
 static eai_status check_opts(const eai_dataset_opts *o, eai_error *err)
 {
@@ -373,10 +382,11 @@ static eai_status check_opts(const eai_dataset_opts *o, eai_error *err)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "seq-len %lld: allowed is 8 to 1048576",
                              (long long)o->seq_len);
     if (o->batch_size < 1 || o->batch_size > 65536 || o->batch_size * o->seq_len > (1 << 24))
-        return eai_error_set(err, EAI_ERR_ARGUMENT,
-                             "batch-size %lld with seq-len %lld: allowed is 1 to 65536, and at most "
-                             "16777216 tokens a batch",
-                             (long long)o->batch_size, (long long)o->seq_len);
+        return eai_error_set(
+            err, EAI_ERR_ARGUMENT,
+            "batch-size %lld with seq-len %lld: allowed is 1 to 65536, and at most "
+            "16777216 tokens a batch",
+            (long long)o->batch_size, (long long)o->seq_len);
     return EAI_OK;
 }
 
@@ -396,7 +406,8 @@ static eai_status finish(eai_dataset *d, eai_error *err)
         if (d->examples[i].n > longest)
             longest = d->examples[i].n;
     }
-    d->max_tokens = d->opts.pack ? group * d->opts.seq_len : (group * longest + PAD_TO - 1) / PAD_TO * PAD_TO;
+    d->max_tokens =
+        d->opts.pack ? group * d->opts.seq_len : (group * longest + PAD_TO - 1) / PAD_TO * PAD_TO;
     size_t n = (size_t)d->max_tokens;
     d->memory = eai_alloc_zeroed(n * 5, sizeof(*d->memory));
     if (!d->memory)
@@ -422,8 +433,9 @@ static eai_status create_empty(eai_dataset **out, const eai_dataset_opts *opts, 
     return EAI_OK;
 }
 
-eai_status eai_dataset_create(eai_dataset **out, const eai_rows *rows, const eai_tokenizer *tokenizer,
-                              const eai_dataset_opts *opts, eai_error *err)
+eai_status eai_dataset_create(eai_dataset **out, const eai_rows *rows,
+                              const eai_tokenizer *tokenizer, const eai_dataset_opts *opts,
+                              eai_error *err)
 {
     eai_status st = EAI_OK;
     eai_dataset *d = NULL;

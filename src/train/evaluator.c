@@ -13,8 +13,8 @@ struct eai_evaluator {
     int64_t n_tokens; /* of the plan */
 };
 
-eai_status eai_evaluator_create(eai_evaluator **out, const eai_train_task *task, eai_backend *backend,
-                                eai_error *err)
+eai_status eai_evaluator_create(eai_evaluator **out, const eai_train_task *task,
+                                eai_backend *backend, eai_error *err)
 {
     eai_evaluator *e = eai_alloc_zeroed(1, sizeof(*e));
     *out = e;

@@ -1,4 +1,5 @@
-/* The task "adapters of a language model": the model's own build functions, with the adapter's hook. */
+/* The task "adapters of a language model": the model's own build functions, with the adapter's
+ * hook. */
 #include <efficientai/trainer.h>
 
 #include <string.h>

@@ -76,8 +76,8 @@ static eai_status find(eai_operand *out, const eai_plan *plan, const char *name,
     return wanted ? eai_plan_find(out, plan, name, err) : EAI_OK;
 }
 
-static eai_status find_ports(train__ports *p, const eai_plan *plan, bool batch, bool train, bool update,
-                             eai_error *err)
+static eai_status find_ports(train__ports *p, const eai_plan *plan, bool batch, bool train,
+                             bool update, eai_error *err)
 {
     EAI_TRY(find(&p->ids, plan, "ids", batch, err));
     EAI_TRY(find(&p->positions, plan, "positions", batch, err));
@@ -101,8 +101,8 @@ static void keep_gradients(const step_build *b)
 }
 
 eai_status train__plan_step(eai_plan **out, train__ports *ports, const eai_train_task *task,
-                            const train__slot *slots, eai_backend *backend, const eai_train_opts *opts,
-                            int64_t n_tokens, bool keep, eai_error *err)
+                            const train__slot *slots, eai_backend *backend,
+                            const eai_train_opts *opts, int64_t n_tokens, bool keep, eai_error *err)
 {
     step_build b;
     eai_tensor *nll = NULL;
@@ -136,8 +136,8 @@ done:
 }
 
 eai_status train__plan_update(eai_plan **out, train__ports *ports, const eai_train_task *task,
-                              const train__slot *slots, eai_backend *backend, const eai_train_opts *opts,
-                              eai_error *err)
+                              const train__slot *slots, eai_backend *backend,
+                              const eai_train_opts *opts, eai_error *err)
 {
     step_build b;
 

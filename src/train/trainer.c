@@ -1,5 +1,5 @@
-/* The training loop's body: batches in, one update out. Start at eai_trainer_step. The graphs are made in
- * step_graph.c, files in checkpoint.c. */
+/* The training loop's body: batches in, one update out. Start at eai_trainer_step. The graphs are
+ * made in step_graph.c, files in checkpoint.c. */
 #include "train/trainer_state.h"
 
 #include <math.h>
@@ -8,7 +8,8 @@
 #include <efficientai/alloc.h>
 #include <efficientai/clock.h>
 
-/* ---- Plans by shape ------------------------------------------------------------------------------- */
+/* ---- Plans by shape
+ * ------------------------------------------------------------------------------- */
 
 static void forget_plans(eai_trainer *t)
 {
@@ -42,20 +43,21 @@ static eai_status plan_for(trainer_plan **out, eai_trainer *t, int64_t n_tokens,
     return EAI_OK;
 }
 
-/* ---- Creation ------------------------------------------------------------------------------------- */
+/* ---- Creation
+ * ------------------------------------------------------------------------------------- */
 
 static eai_status check_opts(const eai_train_opts *o, eai_error *err)
 {
     if (o->steps < 0 || (o->steps == 0 && !(o->epochs > 0 && o->epochs <= 1e6)))
         return eai_error_set(err, EAI_ERR_ARGUMENT,
-                             "steps %lld, epochs %g: one of them must be above 0", (long long)o->steps,
-                             o->epochs);
+                             "steps %lld, epochs %g: one of them must be above 0",
+                             (long long)o->steps, o->epochs);
     if (o->accumulation < 1 || o->accumulation > 4096)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "accumulation %lld: allowed is 1 to 4096",
                              (long long)o->accumulation);
     if (!(o->learning_rate > 0 && o->learning_rate <= 10))
-        return eai_error_set(err, EAI_ERR_ARGUMENT, "learning-rate %g: allowed is above 0, up to 10",
-                             o->learning_rate);
+        return eai_error_set(err, EAI_ERR_ARGUMENT,
+                             "learning-rate %g: allowed is above 0, up to 10", o->learning_rate);
     if (o->warmup < 0)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "warmup %lld: it must not be negative",
                              (long long)o->warmup);
@@ -168,7 +170,8 @@ eai_status eai_trainer_gradient(const float **out, const eai_trainer *t, size_t 
     return EAI_OK;
 }
 
-/* ---- One step ------------------------------------------------------------------------------------- */
+/* ---- One step
+ * ------------------------------------------------------------------------------------- */
 
 /* Copies a batch, which the dataset only lends until the next one. */
 static void copy_batch(eai_batch *to, const eai_batch *from, int32_t *memory)
@@ -265,16 +268,18 @@ eai_status eai_trainer_step(eai_train_step *out, eai_trainer *t, eai_error *err)
     out->learning_rate = lr;
     out->epoch = epochs_done(t);
     if (!isfinite(loss) || !isfinite(out->grad_norm))
-        return eai_error_set(err, EAI_ERR_NUMERIC,
-                             "step %lld: loss %g, gradient norm %g: the training has diverged (a lower "
-                             "learning-rate than %g may help)",
-                             (long long)out->step, loss, out->grad_norm, t->opts.learning_rate);
+        return eai_error_set(
+            err, EAI_ERR_NUMERIC,
+            "step %lld: loss %g, gradient norm %g: the training has diverged (a lower "
+            "learning-rate than %g may help)",
+            (long long)out->step, loss, out->grad_norm, t->opts.learning_rate);
     t->losses[t->done++] = (float)loss;
     out->seconds = eai_clock_seconds() - start;
     return EAI_OK;
 }
 
-/* ---- Questions ------------------------------------------------------------------------------------ */
+/* ---- Questions
+ * ------------------------------------------------------------------------------------ */
 
 int64_t eai_trainer_steps_done(const eai_trainer *t)
 {

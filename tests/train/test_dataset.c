@@ -1,5 +1,5 @@
-/* Datasets: nothing lost or doubled by packing, intervals and targets as the model needs them, the same
- * order for the same seed, positions that can be restored. */
+/* Datasets: nothing lost or doubled by packing, intervals and targets as the model needs them, the
+ * same order for the same seed, positions that can be restored. */
 #include "support/eai_test.h"
 
 #include <stdlib.h>
@@ -32,7 +32,8 @@ static eai_dataset *open_source(const source *s, eai_dataset_opts opts)
 {
     eai_dataset *d = NULL;
     eai_error err = EAI_ERROR_INIT;
-    assert_ok(eai_dataset_from_tokens(&d, s->ids, s->mask, s->lengths, N_EXAMPLES, &opts, &err), &err);
+    assert_ok(eai_dataset_from_tokens(&d, s->ids, s->mask, s->lengths, N_EXAMPLES, &opts, &err),
+              &err);
     return d;
 }
 
@@ -166,8 +167,8 @@ static void a_position_can_be_restored(void **state)
     assert_ok(eai_dataset_set_position(d, at, &err), &err);
     first_ids(again, 8, d);
     assert_memory_equal(rest, again, sizeof(rest));
-    assert_fails(eai_dataset_set_position(d, (eai_dataset_position){0, 1000}, &err), EAI_ERR_ARGUMENT,
-                 &err, "batch 1000");
+    assert_fails(eai_dataset_set_position(d, (eai_dataset_position){0, 1000}, &err),
+                 EAI_ERR_ARGUMENT, &err, "batch 1000");
     eai_dataset_free(d);
     free(s);
 }
@@ -182,9 +183,10 @@ static void long_examples_are_cut_and_empty_ones_left_out(void **state)
     const uint8_t mask[24] = {[11] = 1, [12] = 1, [23] = 1};
     const size_t lengths[2] = {12, 12};
     eai_dataset_opts opts = {10, 1, true, false, false, 0};
-    /* cut to 10 tokens both lose their answers; the first token of row 1 is marked, but never predicted */
-    assert_fails(eai_dataset_from_tokens(&d, ids, mask, lengths, 2, &opts, &err), EAI_ERR_ARGUMENT, &err,
-                 "nothing");
+    /* cut to 10 tokens both lose their answers; the first token of row 1 is marked, but never
+     * predicted */
+    assert_fails(eai_dataset_from_tokens(&d, ids, mask, lengths, 2, &opts, &err), EAI_ERR_ARGUMENT,
+                 &err, "nothing");
     opts.seq_len = 12;
     assert_ok(eai_dataset_from_tokens(&d, ids, mask, lengths, 2, &opts, &err), &err);
     eai_dataset_get_stats(&n, d);
@@ -193,8 +195,8 @@ static void long_examples_are_cut_and_empty_ones_left_out(void **state)
     assert_int_equal(n.cut, 0);
     eai_dataset_free(d);
     opts.seq_len = 4;
-    assert_fails(eai_dataset_from_tokens(&d, ids, mask, lengths, 2, &opts, &err), EAI_ERR_ARGUMENT, &err,
-                 "seq-len 4");
+    assert_fails(eai_dataset_from_tokens(&d, ids, mask, lengths, 2, &opts, &err), EAI_ERR_ARGUMENT,
+                 &err, "seq-len 4");
 }
 
 int main(void)

@@ -1,8 +1,8 @@
 /* One LoRA step and twenty against PEFT: loss, every gradient, the updated adapter, the loss curve.
  *
- * The tiny model comes from a closed formula and is compared number by number; SmolLM2 needs the model file
- * and is compared by summaries (norm, four projections, first values of each tensor). tests/data/README.md
- * describes the fixtures; tools/oracles made them. */
+ * The tiny model comes from a closed formula and is compared number by number; SmolLM2 needs the
+ * model file and is compared by summaries (norm, four projections, first values of each tensor).
+ * tests/data/README.md describes the fixtures; tools/oracles made them. */
 #include "support/eai_test.h"
 
 #include <math.h>
@@ -24,7 +24,8 @@ static eai_npy *load(const char *folder, const char *name)
     return a;
 }
 
-/* ---- The two models ------------------------------------------------------------------------------- */
+/* ---- The two models
+ * ------------------------------------------------------------------------------- */
 
 typedef struct subject {
     const char *folder; /* of the fixtures */
@@ -68,8 +69,8 @@ static void open_tiny(subject *s)
     assert_ok(eai_weights_create(&s->weights, "tiny", &err), &err);
     for (size_t t = 0; t < sizeof(tensors) / sizeof(*tensors); t++) {
         bool norm = tensors[t].rows == 0;
-        eai_shape shape = norm ? EAI_SHAPE1(tensors[t].cols)
-                               : EAI_SHAPE2(tensors[t].rows, tensors[t].cols);
+        eai_shape shape =
+            norm ? EAI_SHAPE1(tensors[t].cols) : EAI_SHAPE2(tensors[t].rows, tensors[t].cols);
         size_t n = (size_t)eai_shape_elements(&shape);
         float *x = malloc(n * sizeof(*x));
         double range = norm ? 0.1 : t == 0 ? 0.25 : sqrt(3.0 / (double)tensors[t].cols);
@@ -104,7 +105,8 @@ static const eai_parameter *parameter(const subject *s, size_t sorted_index)
     return &p[s->sorted[sorted_index]];
 }
 
-/* The adapter with its first values by the formula, and the order in which fixtures list its tensors. */
+/* The adapter with its first values by the formula, and the order in which fixtures list its
+ * tensors. */
 static void open_adapter(subject *s, int64_t rank, double b_range)
 {
     eai_error err = EAI_ERROR_INIT;
@@ -133,7 +135,8 @@ static void open_adapter(subject *s, int64_t rank, double b_range)
         size_t n = (size_t)eai_shape_elements(&x->shape);
         bool is_a = strstr(x->name, ".lora_A.") != NULL;
         if (is_a)
-            hash_fill_uniform(x->data, HASH_STREAM_LORA_A, t, n, 1.0 / sqrt((double)x->shape.dim[1]));
+            hash_fill_uniform(x->data, HASH_STREAM_LORA_A, t, n,
+                              1.0 / sqrt((double)x->shape.dim[1]));
         else if (b_range > 0)
             hash_fill_uniform(x->data, HASH_STREAM_LORA_B, t, n, b_range);
         else
@@ -210,7 +213,8 @@ static eai_trainer *open_trainer(const subject *s, eai_lora_task *task, eai_data
     return t;
 }
 
-/* ---- Comparisons ---------------------------------------------------------------------------------- */
+/* ---- Comparisons
+ * ---------------------------------------------------------------------------------- */
 
 /* |a - e| <= tolerance * (root mean square of the expected tensor) for each value. */
 static void compare_tensor(const float *actual, const float *expected, size_t n, double tolerance,
@@ -223,8 +227,8 @@ static void compare_tensor(const float *actual, const float *expected, size_t n,
     for (size_t i = 0; i < n; i++) {
         double off = fabs((double)actual[i] - (double)expected[i]);
         if (!(off <= tolerance * unit))
-            fail_msg("%s[%zu]: %.9g, expected %.9g (tolerance %g of %g)", name, i, (double)actual[i],
-                     (double)expected[i], tolerance, unit);
+            fail_msg("%s[%zu]: %.9g, expected %.9g (tolerance %g of %g)", name, i,
+                     (double)actual[i], (double)expected[i], tolerance, unit);
     }
 }
 
@@ -242,13 +246,14 @@ static void compare_summary(const float *x, size_t n, size_t tensor, const float
     double norm = (double)expected[0];
     for (size_t k = 0; k < 5; k++) {
         if (!(fabs(sums[k] - (double)expected[k]) <= tolerance * norm))
-            fail_msg("%s: summary %zu is %.9g, expected %.9g (tolerance %g of %g)", name, k, sums[k],
-                     (double)expected[k], tolerance, norm);
+            fail_msg("%s: summary %zu is %.9g, expected %.9g (tolerance %g of %g)", name, k,
+                     sums[k], (double)expected[k], tolerance, norm);
     }
     for (size_t k = 0; k < 4 && k < n; k++) {
         double off = fabs((double)x[k] - (double)expected[5 + k]);
         if (!(off <= tolerance * 10 * norm / sqrt((double)n)))
-            fail_msg("%s[%zu]: %.9g, expected %.9g", name, k, (double)x[k], (double)expected[5 + k]);
+            fail_msg("%s[%zu]: %.9g, expected %.9g", name, k, (double)x[k],
+                     (double)expected[5 + k]);
     }
 }
 
@@ -258,7 +263,8 @@ static void compare_scalar(double actual, double expected, double tolerance, con
         fail_msg("%s: %.9g, expected %.9g (relative %g)", what, actual, expected, tolerance);
 }
 
-/* ---- Tests ---------------------------------------------------------------------------------------- */
+/* ---- Tests
+ * ---------------------------------------------------------------------------------------- */
 
 static void one_step_of_the_tiny_model_is_pefts(void **state)
 {

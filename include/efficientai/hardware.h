@@ -1,0 +1,52 @@
+/* What machine this is: cores, caches, instruction sets, memory. A value that cannot be read is 0,
+ * empty or false, never a guess. Thread-safe. */
+#ifndef EAI_HARDWARE_H
+#define EAI_HARDWARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <efficientai/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* clang-format off */
+#define EAI_CPU_FEATURES(X)                                                               \
+    X(avx2) X(fma) X(f16c) X(avx512f) X(avx512bw) X(avx512vl) X(avx512dq) X(avx512vnni)   \
+    X(avx512bf16) X(avx512fp16) X(avxvnni) X(amx_tile) X(amx_int8) X(amx_bf16)            \
+    X(neon) X(neon_bf16) X(neon_i8mm) X(neon_dotprod) X(sve)
+/* clang-format on */
+
+typedef struct eai_hardware {
+    char cpu[128];         /* as the processor or the system names it */
+    char system[128];      /* "Linux 6.1.0 x86_64" */
+    int cores;             /* that this process may use */
+    int performance_cores; /* of an Apple chip, else 0 */
+    uint64_t l1d_bytes, l2_bytes, l3_bytes;
+    uint64_t memory_bytes; /* of the machine */
+    bool apple_silicon;
+    /* Usable: the processor has it and the system saves its registers. */
+    struct {
+#define EAI_CPU_FEATURE_FIELD(name) bool name;
+        EAI_CPU_FEATURES(EAI_CPU_FEATURE_FIELD)
+#undef EAI_CPU_FEATURE_FIELD
+    } has;
+} eai_hardware;
+
+/* Found out once; static. */
+EAI_API const eai_hardware *eai_hardware_get(void);
+
+/* AMX needs the system's permission for the process; true when it is there (asked once). */
+EAI_API bool eai_hardware_request_amx(void);
+
+/* Bytes; 0 when unknown. */
+EAI_API uint64_t eai_hardware_memory_available(void); /* for new work, without swapping */
+EAI_API uint64_t eai_hardware_rss(void);              /* resident memory of this process */
+EAI_API uint64_t eai_hardware_peak_rss(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
