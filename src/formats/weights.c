@@ -307,7 +307,7 @@ eai_status eai_weights_add(eai_weights *w, const char *name, eai_dtype dtype,
 {
     eai_weight_tensor t = {.name = name, .dtype = dtype, .shape = *shape, .data = data};
     eai_status st = add(w, t, true, err);
-    return st == EAI_OK ? st : eai_error_context(err, st, "%s: tensor '%s'", w->label, name);
+    return st == EAI_OK ? st : eai_error_context(err, st, "%s: tensor '%.200s'", w->label, name);
 }
 
 eai_status eai_weights_add_borrowed(eai_weights *w, const char *name, eai_dtype dtype,
@@ -315,7 +315,7 @@ eai_status eai_weights_add_borrowed(eai_weights *w, const char *name, eai_dtype 
 {
     eai_weight_tensor t = {.name = name, .dtype = dtype, .shape = *shape, .data = data};
     eai_status st = add(w, t, false, err);
-    return st == EAI_OK ? st : eai_error_context(err, st, "%s: tensor '%s'", w->label, name);
+    return st == EAI_OK ? st : eai_error_context(err, st, "%s: tensor '%.200s'", w->label, name);
 }
 
 static eai_status set_string(eai_weights *w, const char *key, const char *value, eai_error *err)
