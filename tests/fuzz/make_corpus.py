@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Writes the seeds of the fuzz targets' corpora: corpus/{gguf,safetensors,jsonl,npy}/*.
+
+    python3 tests/fuzz/make_corpus.py
+Small valid files, each of them cut short, and files that lie. Nothing but the standard library is
+needed; the same files come out each time. Files that crashed a target are added by hand beside them.
+"""
+import json
+import pathlib
+import struct
+
+here = pathlib.Path(__file__).resolve().parent / "corpus"
+
+
+def put(target, name, data):
+    folder = here / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+# --- GGUF ---
+
+
+def text(s):
+    b = s.encode()
+    return struct.pack("<Q", len(b)) + b
+
+
+def meta(key, kind, payload):
+    return text(key) + struct.pack("<I", kind) + payload
+
+
+def tensor(name, ne, kind, offset):
+    return text(name) + struct.pack(f"<I{len(ne)}QIQ", len(ne), *ne, kind, offset)
+
+
+def gguf(metas, tensors, data=b"", version=3, n_tensors=None, n_meta=None):
+    head = b"GGUF" + struct.pack(
+        "<IQQ", version, len(tensors) if n_tensors is None else n_tensors, len(metas) if n_meta is None else n_meta
+    )
+    body = head + b"".join(metas) + b"".join(tensors)
+    return body + bytes(-len(body) % 32) + data
+
+
+llama = [
+    meta("general.architecture", 8, text("llama")),
+    meta("llama.attention.head_count", 4, struct.pack("<I", 2)),
+    meta("llama.attention.head_count_kv", 4, struct.pack("<I", 1)),
+]
+values = [
+    meta("u8", 0, b"\xff"),
+    meta("i16", 3, b"\xfe\xff"),
+    meta("f32", 6, struct.pack("<f", 1.5)),
+    meta("bool", 7, b"\1"),
+    meta("u64", 10, struct.pack("<Q", 1 << 40)),
+    meta("f64", 12, struct.pack("<d", 0.1)),
+    meta("ints", 9, struct.pack("<IQ3i", 5, 3, 1, -2, 3)),
+    meta("floats", 9, struct.pack("<IQ2f", 6, 2, 0.5, -2)),
+    meta("strings", 9, struct.pack("<IQ", 8, 3) + text("a") + text("") + text("\u00e9")),
+]
+q = [tensor("blk.0.attn_q.weight", [32, 8], 3, 0), tensor("blk.0.attn_k.weight", [32, 4], 8, 160)]
+whole = gguf(llama + values, q, bytes(i % 251 for i in range(296)))
+put("gguf", "whole", whole)
+put("gguf", "version2", gguf(llama, [tensor("blk.0.attn_q.bias", [8], 0, 0)], bytes(32), version=2))
+put("gguf", "empty", gguf([], []))
+put("gguf", "other_architecture", gguf([meta("general.architecture", 8, text("bert"))], q, bytes(296)))
+put("gguf", "scalar_f16_bf16", gguf([], [tensor("s", [], 0, 0), tensor("h", [3], 1, 32), tensor("b", [3], 30, 64)], bytes(70)))
+put("gguf", "alignment_64", gguf([meta("general.alignment", 4, struct.pack("<I", 64))], [tensor("x", [1], 0, 0)], bytes(100)))
+put("gguf", "alignment_0", gguf([meta("general.alignment", 4, struct.pack("<I", 0))], [tensor("x", [1], 0, 0)], bytes(100)))
+put("gguf", "heads_0", gguf([llama[0], meta("llama.attention.head_count", 4, bytes(4))], q, bytes(296)))
+put("gguf", "heads_7", gguf([llama[0], meta("llama.attention.head_count", 4, struct.pack("<I", 7))], q, bytes(296)))
+put("gguf", "overlap", gguf([], [tensor("x", [16], 0, 0), tensor("y", [16], 0, 32)], bytes(128)))
+put("gguf", "twice", gguf([], [tensor("x", [1], 0, 0), tensor("x", [1], 0, 32)], bytes(64)))
+put("gguf", "offset_huge", gguf([], [tensor("x", [1], 0, (1 << 64) - 32)], bytes(64)))
+put("gguf", "ne_huge", gguf([], [tensor("x", [1 << 62, 1 << 62, 0], 0, 0)], bytes(64)))
+put("gguf", "type_unknown", gguf([], [tensor("x", [32], 14, 0)], bytes(64)))
+put("gguf", "tensors_huge", gguf([], [], n_tensors=(1 << 64) - 1))
+put("gguf", "meta_huge", gguf([], [], n_meta=65536))
+put("gguf", "array_huge", gguf([meta("a", 9, struct.pack("<IQ", 8, 1 << 61))], []))
+put("gguf", "array_nested", gguf([meta("a", 9, struct.pack("<IQ", 9, 1))], []))
+put("gguf", "string_huge", gguf([meta("a", 8, struct.pack("<Q", (1 << 64) - 1))], []))
+for n in (4, 8, 23, 24, 40, 100, 200, 333, len(whole) - 1):
+    put("gguf", f"cut_at_{n}", whole[:n])
+
+# --- safetensors ---
+
+
+def safetensors(header, data=b"", length=None):
+    h = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(h) if length is None else length) + h + data
+
+
+def entry(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+st = safetensors(
+    {
+        "__metadata__": {"format": "pt"},
+        "a": entry("F32", [2, 3], 0, 24),
+        "b": entry("BF16", [3], 24, 30),
+        "c": entry("I64", [1], 30, 38),
+        "d": entry("F32", [0, 5], 38, 38),
+        "e": entry("U8", [], 38, 39),
+    },
+    bytes(range(39)),
+)
+put("safetensors", "whole", st)
+put("safetensors", "empty_object", safetensors({}))
+put("safetensors", "empty_file", b"")
+put("safetensors", "padded", safetensors(b'{"x":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}}   ', b"ab"))
+put("safetensors", "gap", safetensors({"a": entry("U8", [1], 1, 2)}, b"ab"))
+put("safetensors", "overlap", safetensors({"a": entry("U8", [2], 0, 2), "b": entry("U8", [2], 1, 3)}, b"abc"))
+put("safetensors", "trailing", safetensors({"a": entry("U8", [1], 0, 1)}, b"abc"))
+put("safetensors", "beyond", safetensors({"a": entry("U8", [9], 0, 9)}, b"abc"))
+put("safetensors", "dtype", safetensors({"a": entry("F8_E4M3", [1], 0, 1)}, b"a"))
+put("safetensors", "shape_huge", safetensors({"a": entry("U8", [1 << 62, 1 << 62, 0], 0, 0)}))
+put("safetensors", "shape_negative", safetensors({"a": entry("U8", [-1], 0, 1)}, b"a"))
+put("safetensors", "shape_six", safetensors({"a": entry("U8", [1] * 6, 0, 1)}, b"a"))
+put("safetensors", "not_json", safetensors(b"{ not json"))
+put("safetensors", "twice", safetensors(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', b"ab"))
+put("safetensors", "metadata_number", safetensors({"__metadata__": {"a": 1}}))
+put("safetensors", "length_huge", safetensors({}, length=(1 << 64) - 1))
+put("safetensors", "length_beyond", safetensors({}, length=1000))
+for n in (1, 7, 8, 9, 20, 100, len(st) - 39, len(st) - 1):
+    put("safetensors", f"cut_at_{n}", st[:n])
+
+# --- JSON lines ---
+
+rows = {
+    "text": b'{"text": "one"}\n{"text": "two"}\n',
+    "prompt": b'{"prompt": "p", "completion": "c"}\n',
+    "messages": b'{"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}\n',
+    "escapes": b'{"text": "\\u00e9 \\ud83d\\ude00 \\n \\" \\\\"}\n',
+    "no_newline": b'{"text": "x"}',
+    "crlf": b'{"text": "x"}\r\n{"text": "y"}\r\n\r\n',
+    "blank_inside": b'{"text": "x"}\n\n{"text": "y"}\n',
+    "blank_only": b"\n \n\t\n",
+    "empty": b"",
+    "mixed": b'{"text": "x"}\n{"prompt": "p", "completion": "c"}\n',
+    "both": b'{"text": "x", "messages": []}\n',
+    "no_messages": b'{"messages": []}\n',
+    "role": b'{"messages": [{"role": "robot", "content": ""}]}\n',
+    "number": b'{"text": 1e999}\n',
+    "utf8": b'{"text": "\xff\xfe"}\n',
+    "nul": b'{"text": "a\\u0000b"}\n{"text": "a\0b"}\n',
+    "bom": b'\xef\xbb\xbf{"text": "x"}\n',
+    "deep": b"[" * 3000,
+    "surrogate": b'{"text": "\\ud83d"}\n',
+    "twice": b'{"text": "x", "text": "y"}\n',
+    "tools": b'{"messages": [{"role": "user", "content": "u"}], "tools": []}\n',
+}
+for name, data in rows.items():
+    put("jsonl", name, data)
+for n in (1, 10, 30, 60, 80):
+    put("jsonl", f"cut_at_{n}", rows["messages"][:n])
+
+# --- npy ---
+
+
+def npy(dictionary, data=b"", major=1, length=None):
+    n = len(dictionary) if length is None else length
+    return b"\x93NUMPY" + bytes([major, 0]) + struct.pack("<H" if major == 1 else "<I", n) + dictionary + data
+
+
+good = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }   \n"
+array = npy(good, bytes(24))
+put("npy", "whole", array)
+put("npy", "version2", npy(good, bytes(24), 2))
+put("npy", "version3", npy(good, bytes(24), 3))
+put("npy", "version9", npy(good, bytes(24), 9))
+put("npy", "scalar", npy(b"{'descr': '|u1', 'fortran_order': False, 'shape': ()}", b"a"))
+put("npy", "fortran", npy(b"{'descr': '<f8', 'fortran_order': True, 'shape': (1,)}", bytes(8)))
+put("npy", "structured", npy(b"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", bytes(4)))
+put("npy", "shape_huge", npy(b"{'descr': '<i8', 'fortran_order': False, 'shape': (4611686018427387904, 4, 0)}"))
+put("npy", "shape_digits", npy(b"{'descr': '<i8', 'fortran_order': False, 'shape': (999999999999999999999,)}"))
+put("npy", "length_huge", npy(good, bytes(24), 2, (1 << 32) - 1))
+put("npy", "unclosed", npy(b"{'descr': '<f4"))
+for n in (0, 5, 6, 9, 10, 40, len(array) - 1):
+    put("npy", f"cut_at_{n}", array[:n])
