@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/hardware.h>
+#include <efficientai/threads.h>
 
 #include "base/banned.h"
 
@@ -46,6 +48,7 @@ static eai_status run_steps(eai_backend *base, const eai_step *steps, size_t n, 
 
 static void close_backend(eai_backend *base)
 {
+    eai_pool_free(((cpu_backend *)base)->pool);
     eai_free(base);
 }
 
@@ -62,6 +65,15 @@ static const eai_backend_ops cpu_ops = {
     .close = close_backend,
 };
 
+/* Threads when the caller does not say: the efficiency cores of an Apple chip only hold the others
+ * up. */
+static int count_cores(void)
+{
+    const eai_hardware *h = eai_hardware_get();
+    int n = h->performance_cores > 0 ? h->performance_cores : h->cores;
+    return n < 1 ? 1 : n < EAI_POOL_MAX ? n : EAI_POOL_MAX;
+}
+
 eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error *err)
 {
     const cpu_isa *isa;
@@ -76,11 +88,16 @@ eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error 
     b->bf16 = isa->gemm_bf16 && opts->precision != EAI_PRECISION_F32;
     b->gemm_bf16 = b->bf16 ? isa->gemm_bf16 : NULL;
     b->base.ops = &cpu_ops;
-    b->base.n_threads = opts->n_threads > 0 ? opts->n_threads : 1;
+    b->base.n_threads = opts->n_threads > 0 ? opts->n_threads : count_cores();
     b->base.precision = b->bf16 ? EAI_PRECISION_BF16 : EAI_PRECISION_F32;
     snprintf(b->base.isa, sizeof(b->base.isa), "%s", isa->name);
     snprintf(b->base.description, sizeof(b->base.description), "cpu %s, %d thread%s, %s", isa->name,
              b->base.n_threads, b->base.n_threads == 1 ? "" : "s", b->bf16 ? "bf16" : "f32");
+    eai_status st = eai_pool_create(&b->pool, b->base.n_threads, err);
+    if (st != EAI_OK) {
+        eai_free(b);
+        return st;
+    }
     *out = &b->base;
     return EAI_OK;
 }

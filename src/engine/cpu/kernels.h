@@ -21,4 +21,56 @@ void cpu__linear_ce(cpu_backend *b, const eai_step *s, void *workspace);
 size_t cpu__linear_ce_workspace(const cpu_backend *b, const eai_step *s);
 const char *cpu__linear_ce_refuses(const cpu_backend *b, const eai_step *s);
 
+/* elementwise.c */
+void cpu__elementwise(cpu_backend *b, const eai_step *s, void *workspace);
+const char *cpu__elementwise_refuses(const cpu_backend *b, const eai_step *s);
+void cpu__fused(cpu_backend *b, const eai_step *s, void *workspace);
+
+/* shape.c */
+const char *cpu__shape_refuses(const cpu_backend *b, const eai_step *s);
+void cpu__reshape(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__permute(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__broadcast_to(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__fill(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__interval_mask(cpu_backend *b, const eai_step *s, void *workspace);
+const char *cpu__interval_mask_refuses(const cpu_backend *b, const eai_step *s);
+void cpu__sum(cpu_backend *b, const eai_step *s, void *workspace);
+size_t cpu__sum_workspace(const cpu_backend *b, const eai_step *s);
+
+/* rows.c */
+const char *cpu__rows_refuses(const cpu_backend *b, const eai_step *s);
+void cpu__softmax(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__log_softmax(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__rms_norm(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__rms_norm_grad(cpu_backend *b, const eai_step *s, void *workspace);
+size_t cpu__rms_norm_workspace(const cpu_backend *b, const eai_step *s);
+const char *cpu__rms_norm_refuses(const cpu_backend *b, const eai_step *s);
+void cpu__swiglu(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__swiglu_grad(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__dropout(cpu_backend *b, const eai_step *s, void *workspace);
+const char *cpu__dropout_refuses(const cpu_backend *b, const eai_step *s);
+
+/* rope.c */
+void cpu__rope(cpu_backend *b, const eai_step *s, void *workspace);
+size_t cpu__rope_workspace(const cpu_backend *b, const eai_step *s);
+const char *cpu__rope_refuses(const cpu_backend *b, const eai_step *s);
+
+/* attention.c */
+void cpu__attention(cpu_backend *b, const eai_step *s, void *workspace);
+size_t cpu__attention_workspace(const cpu_backend *b, const eai_step *s);
+const char *cpu__attention_refuses(const cpu_backend *b, const eai_step *s);
+void cpu__attention_grad(cpu_backend *b, const eai_step *s, void *workspace);
+size_t cpu__attention_grad_workspace(const cpu_backend *b, const eai_step *s);
+const char *cpu__attention_grad_refuses(const cpu_backend *b, const eai_step *s);
+
+/* update.c */
+void cpu__assign(cpu_backend *b, const eai_step *s, void *workspace);
+const char *cpu__assign_refuses(const cpu_backend *b, const eai_step *s);
+void cpu__accumulate(cpu_backend *b, const eai_step *s, void *workspace);
+const char *cpu__accumulate_refuses(const cpu_backend *b, const eai_step *s);
+void cpu__write_rows(cpu_backend *b, const eai_step *s, void *workspace);
+const char *cpu__write_rows_refuses(const cpu_backend *b, const eai_step *s);
+void cpu__adamw(cpu_backend *b, const eai_step *s, void *workspace);
+const char *cpu__adamw_refuses(const cpu_backend *b, const eai_step *s);
+
 #endif
