@@ -14,8 +14,16 @@
  *
  * Precedence: default < config file (--config FILE, same keys) < environment (EFFICIENTAI_LEARNING_RATE
  * for learning-rate) < command line. "--name value", "--name=value", "-n value", "--flag", "--no-flag".
- * An unknown option is EAI_ERR_USAGE with a "did you mean"; a value out of range names option, value,
- * and what is allowed. Words that are not options are collected as operands; "--" ends the options. */
+ * Words that are not options are collected as operands ("-" and "-5" are such); "--" ends the options. A
+ * value that begins with "--" is written --name=value. Underscores in names count as dashes.
+ *
+ * Errors: what is wrong on the command line or in the environment is EAI_ERR_USAGE, with a "did you mean"
+ * for an unknown name; a value out of range names option, value and what is allowed. In a config file
+ * (one JSON object; null leaves the default) a wrong key or value is EAI_ERR_ARGUMENT and names the file,
+ * the key, the value and what is allowed; broken JSON is EAI_ERR_FORMAT with its line.
+ *
+ * Three words belong to every command unless its table has them: --config FILE is read here; --help (-h)
+ * and --print-config are the program's to act upon (eai_options_wants_...), here they are passed over. */
 #ifndef EAI_OPTIONS_H
 #define EAI_OPTIONS_H
 
@@ -56,7 +64,8 @@ typedef struct eai_option {
     const char *value_name;    /* "N", "DIR": shown in the help; NULL for flags */
     const char *help;          /* one line, lower case, no full stop */
     const char *choices;       /* EAI_OPT_ENUM: "a|b|c" */
-    double min, max;           /* EAI_OPT_INT and EAI_OPT_FLOAT: allowed range when max > min */
+    double min, max;           /* EAI_OPT_INT and EAI_OPT_FLOAT: allowed range when max > min;
+                                  INFINITY for an open end */
     bool required;
     const char *group;         /* heading in the help; NULL: "Options" */
 } eai_option;
@@ -66,7 +75,8 @@ typedef struct eai_option_set eai_option_set;
 
 /* Fills `args` (all of it is first set from the table's defaults) and returns the set in *out, to be
  * freed after the last use of `args`. argv[0] is the first word to parse (no program name).
- * `env_prefix` NULL: the environment is not read. --help/-h is not handled here: see eai_options_wants_help. */
+ * `env_prefix` NULL: the environment is not read; an empty variable counts as not set. `table` is borrowed
+ * by the set. A flag in the environment is one of 1 true yes on, 0 false no off. */
 EAI_API EAI_CHECKED eai_status eai_options_parse(eai_option_set **out, void *args, const eai_option *table,
                                                  const char *env_prefix, int argc, char **argv,
                                                  eai_error *err);
@@ -75,19 +85,25 @@ EAI_API void eai_option_set_free(eai_option_set *set);
 /* The words that were not options, in order. Borrowed. */
 EAI_API int eai_options_operands(const eai_option_set *set, const char *const **out);
 
-/* Where an option's value came from: "default", "config FILE", "environment NAME", "command line". */
+/* Where an option's value came from: "default", "config FILE", "environment NAME", "command line".
+ * NULL for a name that is not in the table. */
 EAI_API const char *eai_options_origin(const eai_option_set *set, const char *name);
 
 /* True when --help or -h is among the words before "--". */
 EAI_API bool eai_options_wants_help(int argc, char **argv);
+/* Likewise for --print-config: print eai_options_to_json() of what eai_options_parse() gave, and stop. */
+EAI_API bool eai_options_wants_print_config(int argc, char **argv);
 
-/* The help's option list, grouped, wrapped at `width` columns. New memory, freed with eai_free. */
+/* The help's option list, grouped, wrapped at `width` columns (at least 40; 0: 80), ending with the group
+ * "General" of the three words above. New memory, freed with eai_free; NULL on failure. */
 EAI_API char *eai_options_help(const eai_option *table, int width);
 
-/* The effective values as one JSON object, usable as a config file. New memory, freed with eai_free. */
+/* The effective values as one JSON object, usable as a config file, no newline at the end. New memory,
+ * freed with eai_free; NULL on failure. */
 EAI_API char *eai_options_to_json(const eai_option *table, const void *args);
 
-/* The candidate nearest to `word` (Damerau-Levenshtein distance <= max(1, len/3)), or NULL. */
+/* The candidate nearest to `word` (Damerau-Levenshtein distance <= max(1, len/3)), or NULL.
+ * Borrowed from `candidates`. */
 EAI_API const char *eai_did_you_mean(const char *word, const char *const *candidates, size_t n);
 
 #ifdef __cplusplus
