@@ -1,0 +1,32 @@
+/* Reading JSON with our errors. */
+#include "base/json.h"
+
+#include <efficientai/alloc.h>
+#include <efficientai/fs.h>
+
+#include "base/banned.h"
+
+eai_status eai_json_parse(json_t **out, const char *text, size_t n, const char *label,
+                          eai_error *err)
+{
+    json_error_t e;
+    *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+    if (*out)
+        return EAI_OK;
+    if (json_error_code(&e) == json_error_out_of_memory)
+        return eai_error_set(err, EAI_ERR_NOMEM, "%s: no memory for the JSON value", label);
+    return eai_error_set(err, EAI_ERR_FORMAT, "%s:%d:%d: no valid JSON: %s", label, e.line,
+                         e.column, e.text);
+}
+
+eai_status eai_json_load(json_t **out, const char *path, size_t limit, eai_error *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+
+    *out = NULL;
+    EAI_TRY(eai_fs_read_file(&text, &n, path, limit, err));
+    eai_status st = eai_json_parse(out, text, n, path, err);
+    eai_free(text);
+    return st;
+}
