@@ -18,6 +18,8 @@
 #include "base/banned.h"
 
 const eai_command *const core_commands[] = {
+    &command_tokenize,
+    &command_info,
     &command_completion,
     NULL,
 };

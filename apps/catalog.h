@@ -10,6 +10,8 @@
 
 /* The commands in apps/commands/, each defined in the file of its name. */
 extern const eai_command command_completion;
+extern const eai_command command_info;
+extern const eai_command command_tokenize;
 extern const eai_project group_models;
 
 /* The rows of the tables in catalog.c; both end with NULL. */

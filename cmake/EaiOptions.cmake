@@ -49,7 +49,7 @@ if(EAI_COVERAGE)
     add_compile_options(--coverage -O0)
     add_link_options(--coverage)
 endif()
-add_compile_definitions(_POSIX_C_SOURCE=200809L _XOPEN_SOURCE=700 _DEFAULT_SOURCE _GNU_SOURCE _DARWIN_C_SOURCE
+add_compile_definitions(_POSIX_C_SOURCE=200809L _XOPEN_SOURCE=700 _DEFAULT_SOURCE _DARWIN_C_SOURCE
     EAI_VERSION="${PROJECT_VERSION}")
 
 find_package(Threads REQUIRED)

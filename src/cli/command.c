@@ -83,6 +83,17 @@ static eai_status check_operands(const char *program, const eai_command *command
     return EAI_OK;
 }
 
+/* --print-config: the values in effect, as a file that --config reads. */
+static eai_status print_config(const eai_command *command, const void *args, eai_error *err)
+{
+    char *text = command->options ? eai_options_to_json(command->options, args) : NULL;
+    if (command->options && !text)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the configuration");
+    printf("%s\n", text ? text : "{}");
+    eai_free(text);
+    return flush_output(stdout, err);
+}
+
 /* Parses into a new arguments struct and runs. */
 static eai_status parse_and_run(const char *program, const eai_command *command, int argc,
                                 char **argv, eai_error *err)
@@ -107,6 +118,10 @@ static eai_status parse_and_run(const char *program, const eai_command *command,
                            ENVIRONMENT_PREFIX, argc, argv, err);
     if (st != EAI_OK)
         goto done;
+    if (eai_options_wants_print_config(argc, argv)) {
+        st = print_config(command, args, err);
+        goto done;
+    }
     st = check_operands(program, command, set, err);
     if (st != EAI_OK)
         goto done;

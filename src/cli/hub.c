@@ -99,7 +99,7 @@ eai_status eai_hub_path(char **out, const eai_hub_model *model, eai_error *err)
 static bool has_size(const char *path, uint64_t bytes)
 {
     struct stat s;
-    return stat(path, &s) == 0 && S_ISREG(s.st_mode) && (uint64_t)s.st_size == bytes;
+    return path && stat(path, &s) == 0 && S_ISREG(s.st_mode) && (uint64_t)s.st_size == bytes;
 }
 
 bool eai_hub_is_cached(const eai_hub_model *model)
@@ -267,7 +267,8 @@ static eai_status find_python(fetch *f, eai_error *err)
     const char *const has_pip[] = {"python3", "-c", "import pip", NULL};
     const process_opts opts = {0};
     int code;
-    EAI_TRY(process__run(&code, has_pip, &opts, err));
+    if (process__run(&code, has_pip, &opts, err) != EAI_OK)
+        return eai_error_context(err, err->code, "fetching needs Python 3 with pip");
     if (code == 0) {
         f->python = eai_strdup("python3");
         return f->python ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
@@ -325,7 +326,7 @@ static eai_status download(fetch *f, eai_error *err)
                              : NULL;
         st = run_step(f, "pip", argv, true, err);
         if (st == EAI_OK) {
-            eai_progress_update(f->progress, f->model->download_bytes, NULL);
+            show_progress(f);
             eai_progress_finish(f->progress, NULL);
         } else {
             eai_progress_abandon(f->progress);

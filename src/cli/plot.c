@@ -129,9 +129,10 @@ static int list_ticks(double *ticks, const axis *a)
     int n = 0;
     int n_parts = a->log && a->high - a->low < 3 ? 3 : 1;
     double slack = 1e-9 * (a->high - a->low);
-    for (double i = floor(a->low / a->step); n < MAX_TICKS && i * a->step <= a->high + slack; i++) {
+    double first = floor(a->low / a->step);
+    for (int i = 0; n < MAX_TICKS && (first + i) * a->step <= a->high + slack; i++) {
         for (int p = 0; p < n_parts && n < MAX_TICKS; p++) {
-            double at = i * a->step + parts[p];
+            double at = (first + i) * a->step + parts[p];
             if (at >= a->low - slack && at <= a->high + slack)
                 ticks[n++] = at;
         }

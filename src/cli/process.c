@@ -53,7 +53,7 @@ static eai_status wait_for(int *exit_code, pid_t pid, const process_opts *opts, 
             break;
         if (got < 0 && errno != EINTR)
             return eai_error_set_errno(err, "cannot wait for a program");
-        if (got == 0) {
+        if (got == 0 && opts->tick) {
             opts->tick(opts->ud);
             nanosleep(&pause, NULL);
         }

@@ -85,7 +85,8 @@ static void format_time(char *buf, size_t n, const eai_progress *p, double now, 
     buf[0] = '\0';
     if (at_end) {
         snprintf(buf, n, "%s", eai_format_duration(text, sizeof(text), elapsed));
-    } else if (p->total > p->done && p->done > p->first_done && elapsed > 0) {
+    } else if (p->total > p->done && (p->done - p->first_done) * 200 >= p->total && elapsed > 0) {
+        /* not from the first few bytes: that would promise hours */
         double rate = (double)(p->done - p->first_done) / elapsed;
         double left = (double)(p->total - p->done) / rate;
         snprintf(buf, n, "%s left", eai_format_duration(text, sizeof(text), left));

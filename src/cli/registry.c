@@ -174,8 +174,10 @@ static eai_status list_plugins(char ***names, size_t *n_names, const char *folde
     if (!dir)
         return eai_error_set_errno(err, "cannot open the plugin folder '%s'", folder);
     *names = eai_alloc_zeroed(MAX_PLUGINS, sizeof(**names));
-    if (!*names)
-        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for the plugins of '%s'", folder);
+    if (!*names) {
+        closedir(dir);
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the plugins of '%s'", folder);
+    }
     while (st == EAI_OK && (d = readdir(dir)) != NULL) {
         if (!is_plugin_name(d->d_name))
             continue;
