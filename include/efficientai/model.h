@@ -30,12 +30,12 @@
 
 #include <efficientai/error.h>
 #include <efficientai/graph.h>
+#include <efficientai/weights.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct eai_weights eai_weights;
 typedef struct eai_model eai_model;
 
 /* What a decoder is made of. All counts are at least 1. */
@@ -61,6 +61,9 @@ typedef struct eai_model_config {
  * those that are. `w` is borrowed and must outlive the model and every plan of its graphs. */
 EAI_API EAI_CHECKED eai_status eai_model_load(eai_model **out, const eai_weights *w,
                                               eai_error *err);
+/* The same with a configuration of the caller's, for weights without metadata. */
+EAI_API EAI_CHECKED eai_status eai_model_create(eai_model **out, const eai_weights *w,
+                                                const eai_model_config *config, eai_error *err);
 EAI_API void eai_model_free(eai_model *m);
 
 /* Borrowed, valid as long as the model. */
