@@ -1,11 +1,11 @@
 /* The generator: prompts through the cache, then one token at a time.
  *
- * A plan has fixed shapes, so prompts are taken in pieces of a few sizes, each with a plan that is made once.
- * The last piece may be padded: padded rows attend to nothing, and what they write into the cache lies
- * beyond the valid end, where the next piece overwrites it before anything looks. Only the last valid
- * row's logits are computed. The ids behind the cache's rows are remembered, so that a prompt that begins
- * in the same way starts where they part. Start at eai_generator_run and feed_piece.
- * Not here: how a token is chosen (sampler.c), and chat templates (formats). */
+ * A plan has fixed shapes, so prompts are taken in pieces of a few sizes, each with a plan that is
+ * made once. The last piece may be padded: padded rows attend to nothing, and what they write into
+ * the cache lies beyond the valid end, where the next piece overwrites it before anything looks.
+ * Only the last valid row's logits are computed. The ids behind the cache's rows are remembered, so
+ * that a prompt that begins in the same way starts where they part. Start at eai_generator_run and
+ * feed_piece. Not here: how a token is chosen (sampler.c), and chat templates (formats). */
 #include <efficientai/generate.h>
 
 #include <stdio.h>
@@ -20,9 +20,9 @@
 #include "base/banned.h"
 
 static const int64_t piece_sizes[] = {1, 16, 64, 256, 512};
-#define N_PIECES ((int)(sizeof(piece_sizes) / sizeof(piece_sizes[0])))
+#define N_PIECES            ((int)(sizeof(piece_sizes) / sizeof(piece_sizes[0])))
 #define CONTEXT_DEFAULT_MAX 4096
-#define TEXT_BYTES_MAX ((size_t)1 << 30)
+#define TEXT_BYTES_MAX      ((size_t)1 << 30)
 
 /* The plan for pieces of one size, and its inputs and output. */
 typedef struct piece_plan {
@@ -43,14 +43,16 @@ struct eai_generator {
     const float *logits; /* of the last token that was fed */
 };
 
-/* ---- The object ---------------------------------------------------------------------------------- */
+/* ---- The object
+ * ---------------------------------------------------------------------------------- */
 
 static eai_status alloc_cache(eai_generator *gen, eai_error *err)
 {
     size_t bytes;
     int64_t n = gen->cache.n_context;
     if (!eai_model_cache_bytes(&bytes, gen->model, n))
-        return eai_error_set(err, EAI_ERR_LIMIT, "a cache of %lld tokens is too large", (long long)n);
+        return eai_error_set(err, EAI_ERR_LIMIT, "a cache of %lld tokens is too large",
+                             (long long)n);
     /* zeroed memory takes no pages until it is written: a long context costs what is used of it */
     gen->cache.keys = eai_alloc_zeroed(bytes, 1);
     gen->cache.values = eai_alloc_zeroed(bytes, 1);
@@ -61,9 +63,10 @@ static eai_status alloc_cache(eai_generator *gen, eai_error *err)
     return EAI_OK;
 }
 
-eai_status eai_generator_create(eai_generator **out, const eai_model *model, const eai_adapter *adapter,
-                                eai_backend *backend, const eai_tokenizer *tokenizer,
-                                const eai_generator_opts *opts, eai_error *err)
+eai_status eai_generator_create(eai_generator **out, const eai_model *model,
+                                const eai_adapter *adapter, eai_backend *backend,
+                                const eai_tokenizer *tokenizer, const eai_generator_opts *opts,
+                                eai_error *err)
 {
     const eai_model_config *c = eai_model_get_config(model);
     int64_t n_context = opts ? opts->n_context : 0;
@@ -73,12 +76,13 @@ eai_status eai_generator_create(eai_generator **out, const eai_model *model, con
         n_context = c->context < CONTEXT_DEFAULT_MAX ? c->context : CONTEXT_DEFAULT_MAX;
     if (n_context < 2 || n_context > c->context)
         return eai_error_set(err, EAI_ERR_ARGUMENT,
-                             "context of %lld tokens: the model allows 2 to %lld", (long long)n_context,
-                             (long long)c->context);
+                             "context of %lld tokens: the model allows 2 to %lld",
+                             (long long)n_context, (long long)c->context);
     if (tokenizer && (int64_t)eai_tokenizer_vocab_size(tokenizer) > c->vocab)
-        return eai_error_set(err, EAI_ERR_ARGUMENT,
-                             "the tokenizer has %zu tokens and the model %lld: they do not belong together",
-                             eai_tokenizer_vocab_size(tokenizer), (long long)c->vocab);
+        return eai_error_set(
+            err, EAI_ERR_ARGUMENT,
+            "the tokenizer has %zu tokens and the model %lld: they do not belong together",
+            eai_tokenizer_vocab_size(tokenizer), (long long)c->vocab);
 
     eai_generator *gen = eai_alloc_zeroed(1, sizeof(*gen));
     if (!gen)
@@ -126,7 +130,8 @@ void eai_generation_deinit(eai_generation *r)
     *r = (eai_generation)EAI_GENERATION_INIT;
 }
 
-/* ---- Plans --------------------------------------------------------------------------------------- */
+/* ---- Plans
+ * --------------------------------------------------------------------------------------- */
 
 /* Builds model and adapter into `g`: inputs, and logits of rows `row` (all where n_rows is 0). */
 static eai_status build_logits(eai_graph *g, const eai_model *model, const eai_adapter *adapter,
@@ -193,10 +198,12 @@ static eai_status make_plan(piece_plan *p, const eai_model *model, const eai_ada
     return st;
 }
 
-/* ---- Feeding ------------------------------------------------------------------------------------- */
+/* ---- Feeding
+ * ------------------------------------------------------------------------------------- */
 
-/* The size of the next piece for n tokens: the smallest that holds them all if it is at most twice as large
- * (padding costs less than another run through all weights), else the largest that they fill. */
+/* The size of the next piece for n tokens: the smallest that holds them all if it is at most twice
+ * as large (padding costs less than another run through all weights), else the largest that they
+ * fill. */
 static int choose_piece(int64_t n)
 {
     for (int i = 0; i < N_PIECES; i++) {
@@ -209,7 +216,8 @@ static int choose_piece(int64_t n)
     return i;
 }
 
-/* Row t of a plan: token `id` at `position`, seeing the cache's rows up to itself; padding sees none. */
+/* Row t of a plan: token `id` at `position`, seeing the cache's rows up to itself; padding sees
+ * none. */
 static void set_row(piece_plan *p, int64_t t, int32_t id, int64_t position, bool valid)
 {
     p->ids[t] = id;
@@ -218,7 +226,8 @@ static void set_row(piece_plan *p, int64_t t, int32_t id, int64_t position, bool
     p->end[t] = valid ? (int32_t)position + 1 : 0;
 }
 
-/* Runs one piece of at most n tokens; *fed: how many it took. gen->logits are then those of the last. */
+/* Runs one piece of at most n tokens; *fed: how many it took. gen->logits are then those of the
+ * last. */
 static eai_status feed_piece(int64_t *fed, eai_generator *gen, const int32_t *ids, int64_t n,
                              eai_error *err)
 {
@@ -249,8 +258,8 @@ static bool is_cancelled(const eai_generate_opts *o)
 }
 
 /* Feeds the part of the prompt that the cache does not hold. */
-static eai_status feed_prompt(eai_generation *out, eai_generator *gen, const int32_t *ids, int64_t n,
-                              const eai_generate_opts *o, eai_error *err)
+static eai_status feed_prompt(eai_generation *out, eai_generator *gen, const int32_t *ids,
+                              int64_t n, const eai_generate_opts *o, eai_error *err)
 {
     int64_t common = 0;
     while (common < gen->n_cached && common < n - 1 && gen->cached[common] == ids[common])
@@ -265,7 +274,8 @@ static eai_status feed_prompt(eai_generation *out, eai_generator *gen, const int
     return EAI_OK;
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------- */
+/* ---- Answers
+ * ------------------------------------------------------------------------------------- */
 
 /* The answer while it grows. */
 typedef struct answer {
@@ -285,7 +295,8 @@ static bool is_end(const answer *a, int32_t id)
     return a->tokenizer && !a->opts->ignore_end && eai_tokenizer_is_end(a->tokenizer, id);
 }
 
-/* Adds a token's text and hands out what are whole characters; false when the callback wants no more. */
+/* Adds a token's text and hands out what are whole characters; false when the callback wants no
+ * more. */
 static bool add_token(answer *a, int32_t id)
 {
     a->out->ids[a->out->n_ids++] = id;
@@ -343,13 +354,14 @@ static eai_status check_request(const eai_generator *gen, const int32_t *ids, si
         return eai_error_set(err, EAI_ERR_ARGUMENT, "the prompt has no tokens");
     if (n_ids >= (size_t)gen->cache.n_context)
         return eai_error_set(err, EAI_ERR_LIMIT,
-                             "the prompt has %zu tokens; the context of %lld leaves room for %lld", n_ids,
-                             (long long)gen->cache.n_context, (long long)gen->cache.n_context - 1);
+                             "the prompt has %zu tokens; the context of %lld leaves room for %lld",
+                             n_ids, (long long)gen->cache.n_context,
+                             (long long)gen->cache.n_context - 1);
     for (size_t i = 0; i < n_ids; i++) {
         if (ids[i] < 0 || ids[i] >= vocab)
             return eai_error_set(err, EAI_ERR_ARGUMENT,
-                                 "token %zu of the prompt is %d; the vocabulary has 0 to %lld", i, ids[i],
-                                 (long long)vocab - 1);
+                                 "token %zu of the prompt is %d; the vocabulary has 0 to %lld", i,
+                                 ids[i], (long long)vocab - 1);
     }
     return EAI_OK;
 }
@@ -362,8 +374,9 @@ static eai_status alloc_answer(eai_generation *out, const eai_generator *gen, si
     if (o->max_tokens < room)
         room = o->max_tokens;
     out->ids = eai_alloc_array((size_t)room, sizeof(*out->ids));
-    return out->ids ? EAI_OK
-                    : eai_error_set(err, EAI_ERR_NOMEM, "no memory for %lld tokens", (long long)room);
+    return out->ids
+               ? EAI_OK
+               : eai_error_set(err, EAI_ERR_NOMEM, "no memory for %lld tokens", (long long)room);
 }
 
 static eai_status take_text(eai_generation *out, answer *a, eai_error *err)
@@ -379,8 +392,8 @@ static eai_status take_text(eai_generation *out, answer *a, eai_error *err)
     return out->text ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the answer");
 }
 
-eai_status eai_generator_run(eai_generation *out, eai_generator *gen, const int32_t *ids, size_t n_ids,
-                             const eai_generate_opts *opts, eai_error *err)
+eai_status eai_generator_run(eai_generation *out, eai_generator *gen, const int32_t *ids,
+                             size_t n_ids, const eai_generate_opts *opts, eai_error *err)
 {
     eai_status st;
     generate__sampler sampler;
@@ -388,8 +401,8 @@ eai_status eai_generator_run(eai_generation *out, eai_generator *gen, const int3
 
     *out = (eai_generation)EAI_GENERATION_INIT;
     EAI_TRY(check_request(gen, ids, n_ids, opts, err));
-    EAI_TRY(generate__sampler_init(&sampler, &opts->sampling, eai_model_get_config(gen->model)->vocab,
-                                   err));
+    EAI_TRY(generate__sampler_init(&sampler, &opts->sampling,
+                                   eai_model_get_config(gen->model)->vocab, err));
     for (size_t i = 0; i < n_ids; i++)
         generate__sampler_see(&sampler, ids[i]);
     st = alloc_answer(out, gen, n_ids, opts, err);
@@ -415,7 +428,8 @@ done:
 }
 
 eai_status eai_generate_logits(float *out, const eai_model *model, const eai_adapter *adapter,
-                               eai_backend *backend, const int32_t *ids, size_t n_ids, eai_error *err)
+                               eai_backend *backend, const int32_t *ids, size_t n_ids,
+                               eai_error *err)
 {
     const eai_model_config *c = eai_model_get_config(model);
     piece_plan p = {0};
@@ -425,8 +439,9 @@ eai_status eai_generate_logits(float *out, const eai_model *model, const eai_ada
                              (long long)c->context);
     for (size_t i = 0; i < n_ids; i++) {
         if (ids[i] < 0 || ids[i] >= c->vocab)
-            return eai_error_set(err, EAI_ERR_ARGUMENT, "token %zu is %d; the vocabulary has 0 to %lld", i,
-                                 ids[i], (long long)c->vocab - 1);
+            return eai_error_set(err, EAI_ERR_ARGUMENT,
+                                 "token %zu is %d; the vocabulary has 0 to %lld", i, ids[i],
+                                 (long long)c->vocab - 1);
     }
     EAI_TRY(make_plan(&p, model, adapter, NULL, backend, (int64_t)n_ids, err));
     for (size_t t = 0; t < n_ids; t++)

@@ -1,9 +1,10 @@
 /* Choosing the next token: greedy, or by chance after temperature, top-k, top-p and min-p.
  *
- * The filters all keep the most probable tokens, down to some point. So there is no need to sort the whole
- * vocabulary at each step: a heap is built in one pass over it (Floyd 1964, linear), and the best are taken
- * off one by one until the filters are content, usually after a few dozen. Ties go to the lower id, so
- * that a result does not depend on the order of comparisons. Start at generate__sampler_next. */
+ * The filters all keep the most probable tokens, down to some point. So there is no need to sort
+ * the whole vocabulary at each step: a heap is built in one pass over it (Floyd 1964, linear), and
+ * the best are taken off one by one until the filters are content, usually after a few dozen. Ties
+ * go to the lower id, so that a result does not depend on the order of comparisons. Start at
+ * generate__sampler_next. */
 #include "generate/sampler.h"
 
 #include <math.h>
@@ -16,12 +17,14 @@
 eai_status generate__check_sampling(const eai_sampling *o, eai_error *err)
 {
     if (!(o->temperature >= 0) || !isfinite(o->temperature))
-        return eai_error_set(err, EAI_ERR_ARGUMENT, "temperature %g is not 0 or above", o->temperature);
+        return eai_error_set(err, EAI_ERR_ARGUMENT, "temperature %g is not 0 or above",
+                             o->temperature);
     if (o->top_k < 0)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "top-k %lld is not 0 (off) or above",
                              (long long)o->top_k);
     if (!(o->top_p > 0 && o->top_p <= 1))
-        return eai_error_set(err, EAI_ERR_ARGUMENT, "top-p %g is not above 0 and at most 1", o->top_p);
+        return eai_error_set(err, EAI_ERR_ARGUMENT, "top-p %g is not above 0 and at most 1",
+                             o->top_p);
     if (!(o->min_p >= 0 && o->min_p <= 1))
         return eai_error_set(err, EAI_ERR_ARGUMENT, "min-p %g is not in 0 to 1", o->min_p);
     if (!(o->repetition_penalty > 0) || !isfinite(o->repetition_penalty))
@@ -42,7 +45,8 @@ eai_status generate__sampler_init(generate__sampler *s, const eai_sampling *opts
     if (s->seen && s->weights && s->heap)
         return EAI_OK;
     generate__sampler_deinit(s);
-    return eai_error_set(err, EAI_ERR_NOMEM, "no memory to sample from %lld tokens", (long long)vocab);
+    return eai_error_set(err, EAI_ERR_NOMEM, "no memory to sample from %lld tokens",
+                         (long long)vocab);
 }
 
 void generate__sampler_deinit(generate__sampler *s)
@@ -60,17 +64,20 @@ void generate__sampler_see(generate__sampler *s, int32_t id)
     s->seen[id] = true;
 }
 
-/* Logits into s->weights, those of seen tokens moved away from the top; *best: id of the largest. */
-static eai_status read_logits(int32_t *best, generate__sampler *s, const float *logits, eai_error *err)
+/* Logits into s->weights, those of seen tokens moved away from the top; *best: id of the largest.
+ */
+static eai_status read_logits(int32_t *best, generate__sampler *s, const float *logits,
+                              eai_error *err)
 {
     float penalty = (float)s->opts.repetition_penalty;
     *best = 0;
     for (int64_t i = 0; i < s->vocab; i++) {
         float x = logits[i];
         if (isnan(x) || (isinf(x) && x > 0))
-            return eai_error_set(err, EAI_ERR_NUMERIC,
-                                 "the logit of token %lld is %g: the weights or the adapter are damaged",
-                                 (long long)i, (double)x);
+            return eai_error_set(
+                err, EAI_ERR_NUMERIC,
+                "the logit of token %lld is %g: the weights or the adapter are damaged",
+                (long long)i, (double)x);
         if (s->seen[i])
             x = x > 0 ? x / penalty : x * penalty;
         s->weights[i] = x;
@@ -122,8 +129,8 @@ static double take_best(generate__sampler *s, int64_t n)
     return (double)s->weights[id];
 }
 
-/* Keeps the best tokens that the filters allow at the back of the heap, best last; returns their number
- * (at least 1) and the sum of their weights. `total` is the sum of all. */
+/* Keeps the best tokens that the filters allow at the back of the heap, best last; returns their
+ * number (at least 1) and the sum of their weights. `total` is the sum of all. */
 static int64_t keep_best(double *sum, generate__sampler *s, double total)
 {
     const eai_sampling *o = &s->opts;

@@ -1,8 +1,8 @@
-/* Adapters as objects: which layers are changed, the memory of A and B, their first values, and their states
- * in a graph.
+/* Adapters as objects: which layers are changed, the memory of A and B, their first values, and
+ * their states in a graph.
  *
- * The binding is the whole of LoRA in a graph: apply_pair, a dozen lines. Everything else here is names
- * and tables. Not here: files (adapter_file.c), merging (merge.c), training (the trainer sees
+ * The binding is the whole of LoRA in a graph: apply_pair, a dozen lines. Everything else here is
+ * names and tables. Not here: files (adapter_file.c), merging (merge.c), training (the trainer sees
  * eai_parameter and nothing of this). Start at eai_adapter_create and apply_pair. */
 #include "lora/lora.h"
 
@@ -17,15 +17,18 @@
 
 #include "base/banned.h"
 
-/* ---- Choosing layers ----------------------------------------------------------------------------- */
+/* ---- Choosing layers
+ * ----------------------------------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Names of the modules among the chosen linear layers (all: chosen NULL), each once, sorted, joined. */
-static void join_modules(char *buf, size_t n, const eai_model *m, const bool *chosen, const char *glue)
+/* Names of the modules among the chosen linear layers (all: chosen NULL), each once, sorted,
+ * joined. */
+static void join_modules(char *buf, size_t n, const eai_model *m, const bool *chosen,
+                         const char *glue)
 {
     const eai_model_linear *linears;
     const char *names[64];
@@ -56,7 +59,8 @@ static bool choose_word(bool *chosen, const eai_model *m, const char *word, size
 {
     const eai_model_linear *linears;
     size_t n_linears = eai_model_linears(&linears, m);
-    bool all = (n == 3 && memcmp(word, "all", 3) == 0) || (n == 10 && memcmp(word, "all-linear", 10) == 0);
+    bool all =
+        (n == 3 && memcmp(word, "all", 3) == 0) || (n == 10 && memcmp(word, "all-linear", 10) == 0);
     bool attention = n == 9 && memcmp(word, "attention", 9) == 0;
     bool mlp = n == 3 && memcmp(word, "mlp", 3) == 0;
     bool found = false;
@@ -72,7 +76,8 @@ static bool choose_word(bool *chosen, const eai_model *m, const char *word, size
     return found;
 }
 
-static eai_status choose_layers(bool *chosen, const eai_model *m, const char *targets, eai_error *err)
+static eai_status choose_layers(bool *chosen, const eai_model *m, const char *targets,
+                                eai_error *err)
 {
     const char *p = targets;
     for (;;) {
@@ -84,10 +89,11 @@ static eai_status choose_layers(bool *chosen, const eai_model *m, const char *ta
         if (length == 0 || !choose_word(chosen, m, p, length)) {
             char known[512];
             lora__list_modules(known, sizeof(known), m);
-            return eai_error_set(err, EAI_ERR_ARGUMENT,
-                                 "targets '%s': no linear layer is named '%.*s'; the model has %s (or all, "
-                                 "attention, mlp)",
-                                 targets, (int)length, p, known);
+            return eai_error_set(
+                err, EAI_ERR_ARGUMENT,
+                "targets '%s': no linear layer is named '%.*s'; the model has %s (or all, "
+                "attention, mlp)",
+                targets, (int)length, p, known);
         }
         p += n;
         if (*p == '\0')
@@ -96,7 +102,8 @@ static eai_status choose_layers(bool *chosen, const eai_model *m, const char *ta
     }
 }
 
-/* ---- The object ---------------------------------------------------------------------------------- */
+/* ---- The object
+ * ---------------------------------------------------------------------------------- */
 
 eai_status lora__check_opts(const eai_adapter_opts *o, const char *where, eai_error *err)
 {
@@ -106,8 +113,8 @@ eai_status lora__check_opts(const eai_adapter_opts *o, const char *where, eai_er
     if (!(o->alpha > 0) || !isfinite(o->alpha))
         return eai_error_set(err, EAI_ERR_ARGUMENT, "%s: alpha %g is not above 0", where, o->alpha);
     if (!(o->dropout >= 0 && o->dropout < 1))
-        return eai_error_set(err, EAI_ERR_ARGUMENT, "%s: dropout %g is not in 0 up to 1 (exclusive)",
-                             where, o->dropout);
+        return eai_error_set(err, EAI_ERR_ARGUMENT,
+                             "%s: dropout %g is not in 0 up to 1 (exclusive)", where, o->dropout);
     return EAI_OK;
 }
 
@@ -185,7 +192,8 @@ done:
     return st;
 }
 
-/* PEFT fills A with kaiming_uniform_(a = sqrt(5)): bound = sqrt(6 / ((1 + 5) n_in)) = 1 / sqrt(n_in). */
+/* PEFT fills A with kaiming_uniform_(a = sqrt(5)): bound = sqrt(6 / ((1 + 5) n_in)) = 1 /
+ * sqrt(n_in). */
 static void fill_first_values(eai_adapter *a, uint64_t seed)
 {
     for (size_t i = 0; i < a->n_pairs; i++) {
@@ -270,7 +278,8 @@ size_t eai_adapter_parameters(const eai_parameter **out, const eai_adapter *a)
     return 2 * a->n_pairs;
 }
 
-/* ---- In a graph ---------------------------------------------------------------------------------- */
+/* ---- In a graph
+ * ---------------------------------------------------------------------------------- */
 
 struct eai_adapter_binding {
     const eai_adapter *adapter;
@@ -308,8 +317,8 @@ void eai_adapter_binding_free(eai_adapter_binding *b)
     eai_free(b);
 }
 
-/* y = w x + scale * B (A dropout(x)). The factor rides on the second product, and the sum follows it
- * directly, so that a planner can let that product add into the first one's result. */
+/* y = w x + scale * B (A dropout(x)). The factor rides on the second product, and the sum follows
+ * it directly, so that a planner can let that product add into the first one's result. */
 static eai_tensor *apply_pair(eai_graph *g, size_t linear, eai_tensor *x, eai_tensor *w, void *ud)
 {
     const eai_adapter_binding *bind = ud;

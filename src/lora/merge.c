@@ -1,7 +1,9 @@
-/* Merging: the model with an adapter worked into its weights, W' = W + scale * B A, as a file of plain floats.
+/* Merging: the model with an adapter worked into its weights, W' = W + scale * B A, as a file of
+ * plain floats.
  *
- * The file is written a few rows at a time, each row unpacked, changed, and rounded to the wanted type,
- * so a merged model never lies in memory as a whole. Sums are in f32. Start at eai_adapter_merge. */
+ * The file is written a few rows at a time, each row unpacked, changed, and rounded to the wanted
+ * type, so a merged model never lies in memory as a whole. Sums are in f32. Start at
+ * eai_adapter_merge. */
 #include "lora/lora.h"
 
 #include <math.h>
@@ -68,17 +70,18 @@ static eai_status fill_rows(void *out, const eai_weight_tensor *t, int64_t first
             add_delta(job->row, job->adapter, pair, first + i);
         for (int64_t j = 0; j < n; j++) {
             if (!isfinite(job->row[j]))
-                return eai_error_set(err, EAI_ERR_NUMERIC, "tensor '%s': row %lld is not finite", t->name,
-                                     (long long)(first + i));
+                return eai_error_set(err, EAI_ERR_NUMERIC, "tensor '%s': row %lld is not finite",
+                                     t->name, (long long)(first + i));
         }
         EAI_TRY(eai_quantize_row((char *)out + (size_t)i * bytes_out, t->dtype, job->row, n, err));
     }
     return EAI_OK;
 }
 
-/* Fills `w` with the model's tensor names and shapes in `dtype`, without data; *longest: of the rows. */
-static eai_status list_tensors(eai_weights *w, int64_t *longest, const eai_model *m, eai_dtype dtype,
-                               eai_error *err)
+/* Fills `w` with the model's tensor names and shapes in `dtype`, without data; *longest: of the
+ * rows. */
+static eai_status list_tensors(eai_weights *w, int64_t *longest, const eai_model *m,
+                               eai_dtype dtype, eai_error *err)
 {
     *longest = 0;
     for (size_t i = 0; i < model__tensor_count(m); i++) {
@@ -103,7 +106,8 @@ eai_status eai_adapter_merge(const eai_adapter *a, const eai_model *m, const cha
         return eai_error_set(err, EAI_ERR_ARGUMENT, "type %s: a merged model is f32, bf16 or f16",
                              eai_dtype_get(dtype)->name);
     if (a && a->model != m)
-        return eai_error_set(err, EAI_ERR_ARGUMENT, "the adapter was made for another model object");
+        return eai_error_set(err, EAI_ERR_ARGUMENT,
+                             "the adapter was made for another model object");
     EAI_TRY(eai_fs_mkdir_p(folder, err));
     EAI_TRY(eai_weights_create(&w, folder, err));
     st = list_tensors(w, &longest, m, dtype, err);
@@ -112,7 +116,8 @@ eai_status eai_adapter_merge(const eai_adapter *a, const eai_model *m, const cha
     path = eai_path_join(folder, "model.safetensors");
     job.row = eai_alloc_array((size_t)longest, sizeof(float));
     if (!path || !job.row) {
-        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory to merge rows of %lld", (long long)longest);
+        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory to merge rows of %lld",
+                           (long long)longest);
         goto done;
     }
     st = eai_weights_save(w, path, &(eai_weights_save_opts){fill_rows, &job}, err);

@@ -1,8 +1,8 @@
-/* Building a model's graph: what the families share. Inputs, leaves, linear layers with their hook, attention
- * with or without a cache, and the three ends: hidden states, logits, losses.
+/* Building a model's graph: what the families share. Inputs, leaves, linear layers with their hook,
+ * attention with or without a cache, and the three ends: hidden states, logits, losses.
  *
- * Everything is one pass over the layers that appends operations; errors are sticky in the graph and
- * checked by the caller. Start at eai_model_build_hidden. */
+ * Everything is one pass over the layers that appends operations; errors are sticky in the graph
+ * and checked by the caller. Start at eai_model_build_hidden. */
 #include "models/models.h"
 
 #include <math.h>
@@ -44,7 +44,8 @@ bool eai_model_cache_bytes(size_t *out, const eai_model *m, int64_t n_context)
 }
 
 /* A layer's part of the cache as a state of the graph, [n_context, n_kv_heads, d_head]. */
-static eai_tensor *make_cache_state(eai_model_build *b, int64_t layer, const char *kind, float *memory)
+static eai_tensor *make_cache_state(eai_model_build *b, int64_t layer, const char *kind,
+                                    float *memory)
 {
     const eai_model_config *c = &b->model->config;
     eai_shape s = EAI_SHAPE3(b->cache->n_context, c->n_kv_heads, c->d_head);
@@ -53,8 +54,8 @@ static eai_tensor *make_cache_state(eai_model_build *b, int64_t layer, const cha
     return eai_state(b->graph, name, EAI_F32, s, memory + layer * eai_shape_elements(&s));
 }
 
-eai_tensor *model__attend(eai_model_build *b, const eai_model_inputs *in, int64_t layer, eai_tensor *q,
-                          eai_tensor *k, eai_tensor *v)
+eai_tensor *model__attend(eai_model_build *b, const eai_model_inputs *in, int64_t layer,
+                          eai_tensor *q, eai_tensor *k, eai_tensor *v)
 {
     eai_graph *g = b->graph;
     double scale = 1.0 / sqrt((double)b->model->config.d_head);

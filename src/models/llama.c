@@ -1,14 +1,16 @@
-/* The Llama family (Touvron et al. 2023): SmolLM2, Llama 2 and 3, Mistral's dense models and many more.
+/* The Llama family (Touvron et al. 2023): SmolLM2, Llama 2 and 3, Mistral's dense models and many
+ * more.
  *
- * A block is x + attention(norm(x)), then x + feed-forward(norm(x)). Attention has rotary positions and
- * may share key/value heads among query heads (Ainslie et al. 2023); the feed-forward network is
- * gated (Shazeer 2020). Start at build_block. Not here: reading files (model.c, config.c), the embedding,
- * the head and the losses (build.c). */
+ * A block is x + attention(norm(x)), then x + feed-forward(norm(x)). Attention has rotary positions
+ * and may share key/value heads among query heads (Ainslie et al. 2023); the feed-forward network
+ * is gated (Shazeer 2020). Start at build_block. Not here: reading files (model.c, config.c), the
+ * embedding, the head and the losses (build.c). */
 #include "models/models.h"
 
 #include "base/banned.h"
 
-/* The order of the linear layers is the order of the computation: adapters draw their values in it. */
+/* The order of the linear layers is the order of the computation: adapters draw their values in it.
+ */
 enum { Q, K, V, O, GATE, UP, DOWN, ATTENTION_NORM, FFN_NORM, N_SLOTS };
 
 /* clang-format off */
@@ -72,21 +74,23 @@ static eai_tensor *build_block(eai_model_build *b, const eai_model_inputs *in, i
     return eai_add(g, x, h);
 }
 
-/* Llama 3.1 and later scale their rotary frequencies by a table of the file: computing without it would
- * give wrong text, slowly, so such a file is refused. */
+/* Llama 3.1 and later scale their rotary frequencies by a table of the file: computing without it
+ * would give wrong text, slowly, so such a file is refused. */
 static eai_status check(const eai_model_config *c, const eai_weights *w, eai_error *err)
 {
     (void)c;
     if (eai_weights_find(w, "rope_freqs.weight"))
-        return eai_error_set(err, EAI_ERR_UNSUPPORTED,
-                             "%s: tensor 'rope_freqs.weight': scaled rotary frequencies (Llama 3.1 and "
-                             "later) are not supported yet",
-                             eai_weights_path(w));
+        return eai_error_set(
+            err, EAI_ERR_UNSUPPORTED,
+            "%s: tensor 'rope_freqs.weight': scaled rotary frequencies (Llama 3.1 and "
+            "later) are not supported yet",
+            eai_weights_path(w));
     if (eai_weights_find(w, "model.layers.0.self_attn.q_proj.bias"))
-        return eai_error_set(err, EAI_ERR_UNSUPPORTED,
-                             "%s: tensor 'model.layers.0.self_attn.q_proj.bias': llama layers with a bias "
-                             "are not supported",
-                             eai_weights_path(w));
+        return eai_error_set(
+            err, EAI_ERR_UNSUPPORTED,
+            "%s: tensor 'model.layers.0.self_attn.q_proj.bias': llama layers with a bias "
+            "are not supported",
+            eai_weights_path(w));
     return EAI_OK;
 }
 

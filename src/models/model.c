@@ -1,9 +1,9 @@
 /* Models: the table of families, and the object made from a file's tensors.
  *
- * Loading reads no weights: it finds each tensor that the family wants, checks shape and storage type,
- * and keeps where it lies in the mapped file. Only the norms are made f32 (some kilobytes), because
- * arithmetic operations want floats. Start at eai_model_create. Not here: reading the configuration
- * (config.c), building graphs (build.c and one file a family). */
+ * Loading reads no weights: it finds each tensor that the family wants, checks shape and storage
+ * type, and keeps where it lies in the mapped file. Only the norms are made f32 (some kilobytes),
+ * because arithmetic operations want floats. Start at eai_model_create. Not here: reading the
+ * configuration (config.c), building graphs (build.c and one file a family). */
 #include "models/models.h"
 
 #include <inttypes.h>
@@ -54,10 +54,12 @@ eai_status model__unknown_family(const char *path, const char *name, eai_error *
         at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", i ? ", " : "",
                                families[i]->name);
     return eai_error_set(err, EAI_ERR_UNSUPPORTED,
-                         "%s: architecture '%s' is not supported; supported: %s", path, name, known);
+                         "%s: architecture '%s' is not supported; supported: %s", path, name,
+                         known);
 }
 
-/* ---- Finding and checking tensors ---------------------------------------------------------------- */
+/* ---- Finding and checking tensors
+ * ---------------------------------------------------------------- */
 
 static int64_t get_dim(const eai_model_config *c, model__dim d)
 {
@@ -94,8 +96,8 @@ static void list_operand_types(char *buf, size_t n)
 }
 
 /* Copies tensor `name` into *out after checking it; the name goes to the model's arena. */
-static eai_status find_tensor(eai_weight_tensor *out, eai_model *m, const char *name, eai_shape shape,
-                              eai_error *err)
+static eai_status find_tensor(eai_weight_tensor *out, eai_model *m, const char *name,
+                              eai_shape shape, eai_error *err)
 {
     const char *path = eai_weights_path(m->weights);
     const eai_weight_tensor *t = eai_weights_find(m->weights, name);
@@ -104,10 +106,11 @@ static eai_status find_tensor(eai_weight_tensor *out, eai_model *m, const char *
     if (!eai_shape_equal(&t->shape, &shape)) {
         char seen[96];
         char wanted[96];
-        return eai_error_set(err, EAI_ERR_SHAPE,
-                             "%s: tensor '%s': shape %s, where the model's configuration asks for %s",
-                             path, name, eai_shape_print(seen, sizeof(seen), &t->shape),
-                             eai_shape_print(wanted, sizeof(wanted), &shape));
+        return eai_error_set(
+            err, EAI_ERR_SHAPE,
+            "%s: tensor '%s': shape %s, where the model's configuration asks for %s", path, name,
+            eai_shape_print(seen, sizeof(seen), &t->shape),
+            eai_shape_print(wanted, sizeof(wanted), &shape));
     }
     if (!is_operand_type(t->dtype)) {
         char known[160];
@@ -198,7 +201,8 @@ static eai_status alloc_tables(eai_model *m, eai_error *err)
     return EAI_OK;
 }
 
-/* ---- The object ---------------------------------------------------------------------------------- */
+/* ---- The object
+ * ---------------------------------------------------------------------------------- */
 
 eai_status eai_model_create(eai_model **out, const eai_weights *w, const eai_model_config *config,
                             eai_error *err)
@@ -276,7 +280,8 @@ size_t eai_model_linears(const eai_model_linear **out, const eai_model *m)
     return m->n_linears;
 }
 
-/* ---- All tensors in a row: embedding, blocks, norm, head ----------------------------------------- */
+/* ---- All tensors in a row: embedding, blocks, norm, head
+ * ----------------------------------------- */
 
 static size_t count_block_tensors(const eai_model *m)
 {

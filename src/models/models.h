@@ -1,10 +1,10 @@
 /* What the files of this layer share: a model's insides and the row of a family.
  *
- * A family is a row of the table in model.c: how its configuration is read from a GGUF's metadata and
- * from a config.json, which tensors it wants, and how its blocks are built. A new family of decoders
- * that differs in small things (a bias on q, k and v; one more norm) is a new row with slots and a build
- * function of its own; what families share (reading keys, checking tensors, the head, the losses)
- * stays in config.c and model.c. */
+ * A family is a row of the table in model.c: how its configuration is read from a GGUF's metadata
+ * and from a config.json, which tensors it wants, and how its blocks are built. A new family of
+ * decoders that differs in small things (a bias on q, k and v; one more norm) is a new row with
+ * slots and a build function of its own; what families share (reading keys, checking tensors, the
+ * head, the losses) stays in config.c and model.c. */
 #ifndef EAI_MODELS_MODELS_H
 #define EAI_MODELS_MODELS_H
 
@@ -65,20 +65,23 @@ eai_status model__read_config(eai_model_config *out, const eai_weights *w, eai_e
 /* Counts at least 1, heads that divide, finite reals. */
 eai_status model__check_config(const eai_model_config *c, const char *where, eai_error *err);
 /* Writes FOLDER/config.json as transformers reads it; `dtype` names the weights' type. */
-eai_status model__save_config(const eai_model *m, const char *folder, eai_dtype dtype, eai_error *err);
+eai_status model__save_config(const eai_model *m, const char *folder, eai_dtype dtype,
+                              eai_error *err);
 
-/* Every tensor of the model in the file's naming, number i of model__tensor_count; the norms as f32. */
+/* Every tensor of the model in the file's naming, number i of model__tensor_count; the norms as
+ * f32. */
 size_t model__tensor_count(const eai_model *m);
 const eai_weight_tensor *model__tensor(const eai_model *m, size_t i);
 /* The linear layer that tensor number i is, or -1. */
 int64_t model__tensor_linear(const eai_model *m, size_t i);
 
-/* For build functions: slot number `slot` of a layer as a leaf (norms), and a linear layer with its hook
- * applied, in the scope of its module's name. */
+/* For build functions: slot number `slot` of a layer as a leaf (norms), and a linear layer with its
+ * hook applied, in the scope of its module's name. */
 eai_tensor *model__leaf(eai_model_build *b, int64_t layer, int slot);
 eai_tensor *model__linear(eai_model_build *b, int64_t layer, int slot, eai_tensor *x);
-/* Attention with or without the cache: writes k and v [T, Hkv, D] to it first where there is one. */
-eai_tensor *model__attend(eai_model_build *b, const eai_model_inputs *in, int64_t layer, eai_tensor *q,
-                          eai_tensor *k, eai_tensor *v);
+/* Attention with or without the cache: writes k and v [T, Hkv, D] to it first where there is one.
+ */
+eai_tensor *model__attend(eai_model_build *b, const eai_model_inputs *in, int64_t layer,
+                          eai_tensor *q, eai_tensor *k, eai_tensor *v);
 
 #endif
