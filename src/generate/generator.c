@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/convert.h>
 
 #include "base/clock.h"
 #include "base/strbuf.h"
@@ -28,7 +29,7 @@ static const int64_t piece_sizes[] = {1, 16, 64, 256, 512};
 typedef struct piece_plan {
     eai_plan *plan; /* NULL until first needed */
     int32_t *ids, *positions, *start, *end, *at, *row;
-    const float *logits; /* [1, vocab] */
+    eai_operand logits; /* [1, vocab]; f64 on the reference backend */
 } piece_plan;
 
 struct eai_generator {
@@ -40,7 +41,7 @@ struct eai_generator {
     int32_t *cached; /* [n_context] the ids behind the cache's rows */
     int64_t n_cached;
     piece_plan pieces[N_PIECES];
-    const float *logits; /* of the last token that was fed */
+    float *logits; /* [vocab] of the last token that was fed */
 };
 
 /* ---- The object
@@ -57,7 +58,8 @@ static eai_status alloc_cache(eai_generator *gen, eai_error *err)
     gen->cache.keys = eai_alloc_zeroed(bytes, 1);
     gen->cache.values = eai_alloc_zeroed(bytes, 1);
     gen->cached = eai_alloc_array((size_t)n, sizeof(*gen->cached));
-    if (!gen->cache.keys || !gen->cache.values || !gen->cached)
+    gen->logits = eai_alloc_array((size_t)eai_model_get_config(gen->model)->vocab, sizeof(float));
+    if (!gen->cache.keys || !gen->cache.values || !gen->cached || !gen->logits)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a cache of %lld tokens (%zu MiB)",
                              (long long)n, bytes >> 19);
     return EAI_OK;
@@ -110,6 +112,7 @@ void eai_generator_free(eai_generator *gen)
     eai_free(gen->cache.keys);
     eai_free(gen->cache.values);
     eai_free(gen->cached);
+    eai_free(gen->logits);
     eai_free(gen);
 }
 
@@ -170,7 +173,7 @@ static eai_status find_inputs(piece_plan *p, bool cached, eai_error *err)
     EAI_TRY(find_data(&p->positions, p->plan, "positions", err));
     EAI_TRY(find_data(&p->start, p->plan, "start", err));
     EAI_TRY(find_data(&p->end, p->plan, "end", err));
-    EAI_TRY(find_data(&p->logits, p->plan, "logits", err));
+    EAI_TRY(eai_plan_find(&p->logits, p->plan, "logits", err));
     if (cached) {
         EAI_TRY(find_data(&p->at, p->plan, "at", err));
         EAI_TRY(find_data(&p->row, p->plan, "row", err));
@@ -234,6 +237,7 @@ static eai_status feed_piece(int64_t *fed, eai_generator *gen, const int32_t *id
     int which = choose_piece(n);
     int64_t size = piece_sizes[which];
     int64_t n_valid = n < size ? n : size;
+    int64_t vocab = eai_model_get_config(gen->model)->vocab;
     piece_plan *p = &gen->pieces[which];
 
     if (!p->plan)
@@ -247,7 +251,7 @@ static eai_status feed_piece(int64_t *fed, eai_generator *gen, const int32_t *id
     EAI_TRY(eai_plan_run(p->plan, err));
     memcpy(gen->cached + gen->n_cached, ids, (size_t)n_valid * sizeof(*ids));
     gen->n_cached += n_valid;
-    gen->logits = p->logits;
+    eai_dequantize_row(gen->logits, p->logits.dtype, p->logits.data, vocab);
     *fed = n_valid;
     return EAI_OK;
 }
@@ -448,7 +452,7 @@ eai_status eai_generate_logits(float *out, const eai_model *model, const eai_ada
         set_row(&p, (int64_t)t, ids[t], (int64_t)t, true);
     eai_status st = eai_plan_run(p.plan, err);
     if (st == EAI_OK)
-        memcpy(out, p.logits, n_ids * (size_t)c->vocab * sizeof(float));
+        eai_dequantize_row(out, p.logits.dtype, p.logits.data, (int64_t)n_ids * c->vocab);
     eai_plan_free(p.plan);
     return st;
 }

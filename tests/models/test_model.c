@@ -156,10 +156,10 @@ static eai_plan *make_plan(eai_backend *backend, const eai_model *m, int64_t n, 
 /* Row t of a plan's inputs: an id of the example that began at row `first`. */
 static void set_row(eai_plan *plan, int64_t t, int32_t id, int64_t first)
 {
-    ((int32_t *)tiny_operand(plan, "ids"))[t] = id;
-    ((int32_t *)tiny_operand(plan, "positions"))[t] = (int32_t)(t - first);
-    ((int32_t *)tiny_operand(plan, "start"))[t] = (int32_t)first;
-    ((int32_t *)tiny_operand(plan, "end"))[t] = (int32_t)t + 1;
+    tiny_input(plan, "ids")[t] = id;
+    tiny_input(plan, "positions")[t] = (int32_t)(t - first);
+    tiny_input(plan, "start")[t] = (int32_t)first;
+    tiny_input(plan, "end")[t] = (int32_t)t + 1;
 }
 
 static void run(eai_plan *plan)
@@ -172,6 +172,7 @@ static void check_logits(eai_dtype dtype, bool tied, double rtol)
 {
     enum { N = 21 };
     static float expected[N * TINY_VOCAB];
+    static float logits[N * TINY_VOCAB];
     tiny_llama tiny;
     int32_t ids[N];
     tiny_llama_open(&tiny, dtype, tied);
@@ -183,7 +184,8 @@ static void check_logits(eai_dtype dtype, bool tied, double rtol)
     for (int t = 0; t < N; t++)
         set_row(plan, t, ids[t], 0);
     run(plan);
-    assert_close(tiny_operand(plan, "logits"), expected, N * TINY_VOCAB, rtol, rtol);
+    tiny_output(logits, plan, "logits", N * TINY_VOCAB);
+    assert_close(logits, expected, N * TINY_VOCAB, rtol, rtol);
     eai_plan_free(plan);
     eai_backend_close(backend);
     tiny_llama_close(&tiny);
@@ -211,12 +213,12 @@ static void test_packed_examples_do_not_see_each_other(void **state)
     enum { N = 24 };
     static const int lengths[] = {7, 1, 12};
     static float alone[N * TINY_VOCAB];
+    static float logits[N * TINY_VOCAB];
     tiny_llama tiny;
     int32_t ids[N];
     tiny_llama_open(&tiny, EAI_F32, true);
     eai_backend *backend = tiny_backend();
     eai_plan *plan = make_plan(backend, tiny.model, N, false, (eai_linear_hook){NULL, NULL});
-    const float *logits = tiny_operand(plan, "logits");
 
     hash_fill_integers(ids, HASH_STREAM_IDS, 2, N, TINY_VOCAB);
     int64_t first = 0;
@@ -229,10 +231,11 @@ static void test_packed_examples_do_not_see_each_other(void **state)
     }
     for (int64_t t = first; t < N; t++) {
         set_row(plan, t, 0, t);
-        ((int32_t *)tiny_operand(plan, "start"))[t] = 0;
-        ((int32_t *)tiny_operand(plan, "end"))[t] = 0;
+        tiny_input(plan, "start")[t] = 0;
+        tiny_input(plan, "end")[t] = 0;
     }
     run(plan);
+    tiny_output(logits, plan, "logits", N * TINY_VOCAB);
     assert_close(logits, alone, (size_t)first * TINY_VOCAB, 2e-5, 2e-5);
     for (int64_t i = first * TINY_VOCAB; i < N * TINY_VOCAB; i++)
         assert_true(isfinite(logits[i])); /* padding must not poison gradients */
@@ -247,12 +250,11 @@ static void test_loss_is_that_of_the_logits(void **state)
     enum { N = 13 };
     tiny_llama tiny;
     int32_t ids[N + 1];
-    float expected[N];
+    float expected[N], nll[N], logits[N * TINY_VOCAB];
     tiny_llama_open(&tiny, EAI_Q8_0, false);
     eai_backend *backend = tiny_backend();
     eai_plan *plan = make_plan(backend, tiny.model, N, true, (eai_linear_hook){NULL, NULL});
-    int32_t *targets = tiny_operand(plan, "targets");
-    const float *logits = tiny_operand(plan, "logits");
+    int32_t *targets = tiny_input(plan, "targets");
 
     hash_fill_integers(ids, HASH_STREAM_IDS, 3, N + 1, TINY_VOCAB);
     for (int t = 0; t < N; t++) {
@@ -260,13 +262,15 @@ static void test_loss_is_that_of_the_logits(void **state)
         targets[t] = t == 4 ? -100 : ids[t + 1];
     }
     run(plan);
+    tiny_output(logits, plan, "logits", N * TINY_VOCAB);
+    tiny_output(nll, plan, "nll", N);
     for (int t = 0; t < N; t++) {
         double sum = 0;
         for (int v = 0; v < TINY_VOCAB; v++)
             sum += exp((double)logits[t * TINY_VOCAB + v]);
         expected[t] = t == 4 ? 0 : (float)(log(sum) - (double)logits[t * TINY_VOCAB + targets[t]]);
     }
-    assert_close(tiny_operand(plan, "nll"), expected, N, 1e-4, 1e-5);
+    assert_close(nll, expected, N, 1e-4, 1e-5);
     eai_plan_free(plan);
     eai_backend_close(backend);
     tiny_llama_close(&tiny);
@@ -308,7 +312,7 @@ static void test_hook_sees_each_linear_layer_once(void **state)
 {
     (void)state;
     enum { N = 5 };
-    float expected[N * TINY_VOCAB];
+    float expected[N * TINY_VOCAB], logits[N * TINY_VOCAB];
     int32_t ids[N];
     hook_log log = {0};
     tiny_llama tiny;
@@ -325,7 +329,8 @@ static void test_hook_sees_each_linear_layer_once(void **state)
     eai_model_linear copy[4];
     memcpy(copy, log.linears, sizeof(copy));
     tiny_llama_logits(expected, tiny.model, ids, N, halve_first_o_proj, copy);
-    assert_close(tiny_operand(plan, "logits"), expected, N * TINY_VOCAB, 2e-5, 2e-5);
+    tiny_output(logits, plan, "logits", N * TINY_VOCAB);
+    assert_close(logits, expected, N * TINY_VOCAB, 2e-5, 2e-5);
     eai_plan_free(plan);
     eai_backend_close(backend);
     tiny_llama_close(&tiny);

@@ -319,10 +319,20 @@ eai_backend *tiny_backend(void)
     return b;
 }
 
-void *tiny_operand(const eai_plan *plan, const char *name)
+int32_t *tiny_input(const eai_plan *plan, const char *name)
 {
     eai_error err = EAI_ERROR_INIT;
     eai_operand o;
     assert_ok(eai_plan_find(&o, plan, name, &err), &err);
+    assert_int_equal(o.dtype, EAI_I32);
     return o.data;
+}
+
+void tiny_output(float *out, const eai_plan *plan, const char *name, size_t n)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_operand o;
+    assert_ok(eai_plan_find(&o, plan, name, &err), &err);
+    assert_true((size_t)eai_shape_elements(&o.shape) >= n);
+    eai_dequantize_row(out, o.dtype, o.data, (int64_t)n);
 }

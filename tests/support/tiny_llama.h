@@ -63,7 +63,9 @@ void tiny_llama_logits(float *logits, const eai_model *m, const int32_t *ids, si
 /* The backend that tests use: $EFFICIENTAI_TEST_BACKEND, else "cpu", in f32 with 2 threads. */
 eai_backend *tiny_backend(void);
 
-/* Input or output `name` of a plan; fails the test when there is none. */
-void *tiny_operand(const eai_plan *plan, const char *name);
+/* Input `name` of a plan; fails the test when there is none. */
+int32_t *tiny_input(const eai_plan *plan, const char *name);
+/* The first n elements of output `name`, of whatever type, as floats. */
+void tiny_output(float *out, const eai_plan *plan, const char *name, size_t n);
 
 #endif
