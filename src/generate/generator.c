@@ -14,7 +14,7 @@
 #include <efficientai/alloc.h>
 #include <efficientai/convert.h>
 
-#include "base/clock.h"
+#include <efficientai/clock.h>
 #include "base/strbuf.h"
 #include "generate/sampler.h"
 

@@ -179,7 +179,7 @@ eai_status generate__sampler_next(int32_t *out, generate__sampler *s, const floa
     int64_t kept = s->vocab;
     if (filtered)
         kept = keep_best(&total, s, total);
-    double u = eai_rng_uniform(&s->rng) * total;
+    double u = eai_rng_uniform_double(&s->rng) * total;
     for (int64_t i = 0; i < kept; i++) {
         int32_t id = filtered ? s->heap[s->vocab - 1 - i] : (int32_t)i;
         u -= (double)s->weights[id];

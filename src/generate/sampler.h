@@ -4,7 +4,7 @@
 
 #include <efficientai/generate.h>
 
-#include "base/rng.h"
+#include <efficientai/rng.h>
 
 typedef struct generate__sampler {
     eai_sampling opts;

@@ -13,7 +13,7 @@
 
 #include <efficientai/alloc.h>
 
-#include "base/rng.h"
+#include <efficientai/rng.h>
 
 #include "base/banned.h"
 
