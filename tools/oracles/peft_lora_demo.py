@@ -16,9 +16,9 @@ import peft_lora
 from smollm2_logits import load_model, model_argument
 
 
-def read_rows(tok, name):
+def read_rows(tok, path):
     rows = []
-    for line in (peft_lora.DATA.parent / name).read_text().splitlines():
+    for line in path.read_text().splitlines():
         texts = [m["content"] for m in json.loads(line)["messages"]]
         rows.append((peft_lora.chat_ids(tok, *texts), texts[2]))
     return rows
@@ -63,7 +63,8 @@ def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     model, tok = load_model(args.model)
-    train, test = read_rows(tok, "train.jsonl"), read_rows(tok, "test.jsonl")
+    train = read_rows(tok, peft_lora.DATA)
+    test = read_rows(tok, peft_lora.DATA.with_name("test.jsonl"))
     if args.before:
         print("before: loss %.4f, exact match %.3f" % (mean_loss(model, test), exact_match(model, tok, test)[0]))
     model = peft_lora.add_adapter(model, {"rank": args.rank, "alpha": 2 * args.rank, "b_range": 0.0})
