@@ -84,8 +84,7 @@ EAI_API void eai_tokenizer_free(eai_tokenizer *t);
 /* Names of the pre-tokenizers, ended by NULL. Static. */
 EAI_API const char *const *eai_tokenizer_pre_names(void);
 
-/* --- encoding ------------------------------------------------------------------------------------
- */
+/* --- encoding --- */
 
 enum {
     EAI_TOKENIZE_PLAIN = 0,
@@ -108,8 +107,7 @@ EAI_API EAI_CHECKED eai_status eai_tokenizer_encode_offsets(int32_t **ids, size_
                                                             const char *text, size_t n,
                                                             unsigned flags, eai_error *err);
 
-/* --- decoding ------------------------------------------------------------------------------------
- */
+/* --- decoding --- */
 
 enum { EAI_DETOKENIZE_PLAIN = 0, EAI_DETOKENIZE_SKIP_SPECIAL = 1 /* leave control tokens out */ };
 
@@ -128,8 +126,7 @@ EAI_API const char *eai_tokenizer_piece(const eai_tokenizer *t, int32_t id, size
  * most 3 bytes), which more bytes may complete. */
 EAI_API size_t eai_utf8_complete(const char *text, size_t n);
 
-/* --- the vocabulary ------------------------------------------------------------------------------
- */
+/* --- the vocabulary --- */
 
 EAI_API size_t eai_tokenizer_vocab_size(const eai_tokenizer *t);
 /* The id of a token by its text in the vocabulary's alphabet ("<|im_end|>", "Ġthe"); -1: none. */

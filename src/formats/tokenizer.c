@@ -16,8 +16,7 @@
 
 #include "base/banned.h"
 
-/* --- GPT-2's alphabet of bytes -------------------------------------------------------------------
- */
+/* --- GPT-2's alphabet of bytes --- */
 
 #define ALPHABET_SIZE 324 /* code points 33 to 323 are used */
 
@@ -57,8 +56,7 @@ static size_t text_to_bytes(char *out, const char *text, size_t n, const int16_t
     return n_out;
 }
 
-/* --- the index of texts --------------------------------------------------------------------------
- */
+/* --- the index of texts --- */
 
 static size_t hash_text(const char *s, size_t n)
 {
@@ -127,8 +125,7 @@ static bool make_index(eai_tokenizer *t, tokenizer_index *index, bool by_piece)
     return true;
 }
 
-/* --- creation ------------------------------------------------------------------------------------
- */
+/* --- creation --- */
 
 static eai_status no_memory(eai_error *err)
 {
@@ -415,8 +412,7 @@ void eai_tokenizer_free(eai_tokenizer *t)
     eai_free(t);
 }
 
-/* --- look-ups ------------------------------------------------------------------------------------
- */
+/* --- look-ups --- */
 
 static const tokenizer_token *token_at(const eai_tokenizer *t, int32_t id)
 {
@@ -493,8 +489,7 @@ const char *eai_tokenizer_chat_template(const eai_tokenizer *t, size_t *n)
     return t->chat_template;
 }
 
-/* --- decoding ------------------------------------------------------------------------------------
- */
+/* --- decoding --- */
 
 eai_status eai_tokenizer_decode(char **text, size_t *n, const eai_tokenizer *t, const int32_t *ids,
                                 size_t n_ids, unsigned flags, eai_error *err)

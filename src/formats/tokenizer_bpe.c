@@ -75,8 +75,7 @@ eai_status tokenizer__push(tokenizer_output *o, int32_t id, size_t start, bool w
     return EAI_OK;
 }
 
-/* --- short words ---------------------------------------------------------------------------------
- */
+/* --- short words --- */
 
 typedef struct short_word {
     int32_t id[TOKENIZER_SHORT_WORD];
@@ -139,8 +138,7 @@ static void merge_short(short_word *w, const eai_tokenizer *t, const char *word,
     }
 }
 
-/* --- long words ----------------------------------------------------------------------------------
- */
+/* --- long words --- */
 
 /* A binary min-heap by (rank, left) over memory that is large enough: a word of n symbols has at
  * most n - 1 pairs at the start, and each of at most n - 1 merges adds at most two. */

@@ -26,8 +26,7 @@ typedef struct encoder {
     tokenizer_output out;
 } encoder;
 
-/* --- words ---------------------------------------------------------------------------------------
- */
+/* --- words --- */
 
 static eai_status encode_word(encoder *e, size_t start, size_t end, eai_error *err)
 {
@@ -80,8 +79,7 @@ static eai_status encode_valid(encoder *e, size_t start, size_t end, eai_error *
     return EAI_OK;
 }
 
-/* --- runs ----------------------------------------------------------------------------------------
- */
+/* --- runs --- */
 
 static size_t skip_valid(const char *s, size_t at, size_t end)
 {
@@ -119,8 +117,7 @@ static eai_status encode_segment(encoder *e, size_t start, size_t end, eai_error
     return EAI_OK;
 }
 
-/* --- added tokens --------------------------------------------------------------------------------
- */
+/* --- added tokens --- */
 
 /* The longest added token at text[at], or -1. The tokens are sorted by their bytes: those that
  * agree with the text so far are a range, which each further byte narrows. */
@@ -178,8 +175,7 @@ static eai_status encode_text(encoder *e, eai_error *err)
     return encode_segment(e, start, e->n, err);
 }
 
-/* --- the calls -----------------------------------------------------------------------------------
- */
+/* --- the calls --- */
 
 static eai_status encode_all(encoder *e, eai_error *err)
 {

@@ -48,12 +48,18 @@ static inline size_t utf8__encode(char *out, uint32_t cp)
     return length;
 }
 
-/* White_Space of Unicode, which is also what Python's str.isspace() adds U+001C to U+001F to. */
+/* White_Space of Unicode. */
 static inline int utf8__is_space(uint32_t c)
 {
     return (c >= 9 && c <= 13) || c == 32 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
            (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
            c == 0x205F || c == 0x3000;
+}
+
+/* What Python's str.isspace() and \s take for white space: also four separators of ASCII. */
+static inline int utf8__is_python_space(uint32_t c)
+{
+    return utf8__is_space(c) || (c >= 0x1C && c <= 0x1F);
 }
 
 #endif

@@ -9,8 +9,7 @@
 #include <efficientai/tokenizer.h>
 #include <efficientai/weights.h>
 
-/* --- a small vocabulary --------------------------------------------------------------------------
- */
+/* --- a small vocabulary --- */
 
 /* Ids 0 to 255 are the bytes; then a token a merge; then the added ones. */
 static const char *const merges[] = {"h e",   "l l",           "he ll",   "hell o", "a a",
@@ -114,8 +113,7 @@ static void check_pieces(const eai_tokenizer *t, const char *text, unsigned flag
     eai_free(ids);
 }
 
-/* --- encoding ------------------------------------------------------------------------------------
- */
+/* --- encoding --- */
 
 static void test_merges_lowest_rank_first(void **state)
 {
@@ -272,8 +270,7 @@ static void test_a_megabyte_without_a_space(void **state)
     eai_tokenizer_free(t);
 }
 
-/* --- bytes that are no UTF-8 ---------------------------------------------------------------------
- */
+/* --- bytes that are no UTF-8 --- */
 
 static void check_round_trip(const eai_tokenizer *t, const char *text, size_t n_text)
 {
@@ -330,8 +327,7 @@ static void test_a_byte_without_a_token_is_left_out(void **state)
     eai_tokenizer_free(t);
 }
 
-/* --- decoding and look-ups -----------------------------------------------------------------------
- */
+/* --- decoding and look-ups --- */
 
 static void test_decode(void **state)
 {
@@ -404,8 +400,7 @@ static void test_look_ups(void **state)
     eai_tokenizer_free(NULL);
 }
 
-/* --- threads, bad input, memory ------------------------------------------------------------------
- */
+/* --- threads, bad input, memory --- */
 
 static void *encode_many(void *ud)
 {

@@ -15,8 +15,7 @@
 #include <efficientai/tokenizer.h>
 #include <efficientai/weights.h>
 
-/* --- the lines -----------------------------------------------------------------------------------
- */
+/* --- the lines --- */
 
 typedef struct text_row {
     const char *s;
@@ -263,8 +262,7 @@ static void make_line(line *l, uint32_t i)
         put_part(l);
 }
 
-/* --- hashes --------------------------------------------------------------------------------------
- */
+/* --- hashes --- */
 
 static json_t *fixture;
 static eai_weights *weights;
@@ -447,8 +445,7 @@ static void test_qwen2(void **state)
     compare("qwen2", "qwen2", EAI_TOKENIZE_PARSE_SPECIAL);
 }
 
-/* --- the default model's own tokenizer -----------------------------------------------------------
- */
+/* --- the default model's own tokenizer --- */
 
 static void test_default_model(void **state)
 {
