@@ -1,9 +1,90 @@
-/* What an instruction set brings to products: gemm.inc.c, compiled once for each. */
+/* What an instruction set brings to products: gemm.inc.c, compiled once for each.
+ *
+ * A product C = alpha * op(A) op(B) + C0 is computed a tile at a time: `tile` multiplies a panel of A
+ * (up to mr rows) with a strip of B (up to nr columns) over `k` steps. Panels and strips are copies in the
+ * order in which the tile reads them, made by `pack_a` and `pack_b`; pack_b also unpacks compact storage.
+ * Formats meet instruction sets in one routine a format, which yields 32 elements (unpack.inc.c). The
+ * blocking around the tiles is in product.c and knows neither. */
 #ifndef EAI_ENGINE_CPU_GEMM_H
 #define EAI_ENGINE_CPU_GEMM_H
 
+#include <efficientai/dtype.h>
+
+/* Blocks of K, and of N where rows of B lie along N, start at multiples of this: the longest block of any
+ * storage type. */
+#define CPU_BLOCK 32
+
+/* The left operand: element (i, k) is at data[i * row + k * col]; one of the strides is 1. */
+typedef struct cpu_gemm_a {
+    const float *data;
+    int64_t row, col;
+} cpu_gemm_a;
+
+/* The right operand as it is stored. along_k: its rows are [N, K] (linear layers), else [K, N]. */
+typedef struct cpu_gemm_b {
+    const uint8_t *data;
+    eai_dtype dtype;
+    size_t row_bytes;
+    bool along_k;
+} cpu_gemm_b;
+
+/* c[i, j] = alpha * sum_k a[i, k] b[k, j] + (c_in ? c_in[i, j] : 0) for i < m, j < n. */
+typedef struct cpu_tile {
+    float *c;
+    const float *c_in; /* NULL, or with c's stride; may be c */
+    int64_t ldc;
+    float alpha;
+    int m, n;
+    int64_t k; /* steps, not rounded up */
+    /* A packed panel (a_row 1, a_col its stride), or, for f32 tables, A in place: one stride is 1. */
+    const void *a;
+    int64_t a_row, a_col;
+    const void *b; /* a packed strip of b_step columns */
+    int64_t b_step;
+} cpu_tile;
+
+/* y[i * ldy + j] = alpha * sum_k x[i * ldx + k] b[j, k] (+ y_in) for i < m and rows n0 .. n0 + n of B, which
+ * lie along K and have k elements. */
+typedef struct cpu_dot {
+    float *y;
+    const float *y_in; /* NULL, or with y's stride; may be y */
+    int64_t ldy;
+    const float *x;
+    int64_t ldx;
+    int m; /* 1 .. CPU_DOT_ROWS */
+    const cpu_gemm_b *b;
+    int64_t n0, n, k;
+    float alpha;
+} cpu_dot;
+#define CPU_DOT_ROWS 4
+
 struct cpu_gemm_table {
     const char *isa;
+    int mr, nr;  /* the largest tile; strips of B are nr columns wide */
+    int mr_half; /* rows of a tile that reads A in place and a strip of nr_half columns */
+    int nr_half; /* width of a last strip of few columns; nr where there is no such tile */
+    bool direct; /* tiles can read A in place where its rows lie along K */
+    int k_align; /* steps of K in packed operands are rounded up to this */
+    int element; /* bytes of an element of packed operands: 4 f32, 2 bf16 */
+    int panel;   /* elements that a step of K takes in a packed panel: mr and padding */
+    /* Block sizes: rows (a multiple of mr), columns (of nr and CPU_BLOCK; at most CPU_MAX_NC), steps of K (of
+     * CPU_BLOCK). A block mc x kc of A and one of B, kc x nc, stay in the second-level cache. */
+    int mc, nc, kc;
+    /* Puts m rows of A (from its row 0) and k steps into panels of mr rows, one after the other. */
+    void (*pack_a)(void *panels, const cpu_gemm_a *a, int64_t m, int64_t k);
+    /* Puts columns n0 .. n0 + n of B, steps k0 .. k0 + k, into strips of nr columns each (the last one of
+     * nr_half where that suffices), one after the other; columns beyond n hold anything. */
+    void (*pack_b)(void *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0, int64_t k);
+    void (*tile)(const cpu_tile *t);
+    /* Called by each thread before and after its tiles; NULL: nothing to do. */
+    void (*begin)(void);
+    void (*end)(void);
+    /* Products of few rows: reads B once and keeps nothing of it. NULL: use another table's. */
+    void (*dot)(const cpu_dot *d);
+    /* n elements (a whole number of blocks) of a row in its storage type, as floats; NULL where the type
+     * is no operand of products. */
+    void (*unpack[EAI_DTYPE_COUNT])(float *out, const uint8_t *row, int64_t n);
 };
+#define CPU_MAX_NC 512
 
 #endif

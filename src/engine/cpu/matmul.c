@@ -1,0 +1,76 @@
+/* MATMUL: batches of products. The product itself is in product.c. */
+#include "engine/cpu/kernels.h"
+#include "engine/cpu/product.h"
+
+#include "base/banned.h"
+
+static int64_t last_dim(const eai_operand *x, int back)
+{
+    return x->shape.n_dims >= back ? x->shape.dim[x->shape.n_dims - back] : 1;
+}
+
+/* The first product of a batch, and how many there are. */
+static cpu_product get_product(const eai_step *s, int64_t *batch)
+{
+    const eai_operand *a = &s->in[0];
+    const eai_operand *b = &s->in[1];
+    bool trans_a = s->params.matmul.trans_a;
+    bool trans_b = s->params.matmul.trans_b;
+    int64_t rows = last_dim(a, 2);
+    int64_t cols = last_dim(a, 1);
+    cpu_product p = {
+        .m = trans_a ? cols : rows,
+        .k = trans_a ? rows : cols,
+        .n = last_dim(&s->out[0], 1),
+        .a = cpu__gemm_a(a->data, rows, cols, trans_a),
+        .b = cpu__gemm_b(b->data, b->dtype, last_dim(b, 1), trans_b),
+        .c = s->out[0].data,
+        .c_in = s->n_in > 2 ? s->in[2].data : NULL,
+        .ldc = last_dim(&s->out[0], 1),
+        .alpha = (float)s->params.matmul.alpha,
+    };
+    *batch = 1;
+    for (int i = 0; i + 2 < a->shape.n_dims; i++)
+        *batch *= a->shape.dim[i];
+    if (!trans_a && b->shape.n_dims == 2) { /* one B for all: rows of A follow each other */
+        p.m *= *batch;
+        *batch = 1;
+    }
+    return p;
+}
+
+const char *cpu__matmul_refuses(const cpu_backend *be, const eai_step *s)
+{
+    if (s->in[0].dtype != EAI_F32 || s->out[0].dtype != EAI_F32)
+        return "the left operand of a product must be f32";
+    if (!be->gemm->unpack[s->in[1].dtype])
+        return "the right operand's storage type has no unpack routine";
+    return NULL;
+}
+
+size_t cpu__matmul_workspace(const cpu_backend *be, const eai_step *s)
+{
+    int64_t batch;
+    cpu_product p = get_product(s, &batch);
+    return cpu__product_workspace(be, &p);
+}
+
+void cpu__matmul(cpu_backend *be, const eai_step *s, void *workspace)
+{
+    int64_t batch;
+    cpu_product p = get_product(s, &batch);
+    int64_t a_size = p.m * p.k;
+    int64_t c_size = p.m * p.n;
+    size_t b_size = s->in[1].shape.n_dims == 2
+                        ? 0
+                        : p.b.row_bytes * (size_t)(s->params.matmul.trans_b ? p.n : p.k);
+
+    for (int64_t i = 0; i < batch; i++) {
+        cpu__product(be, &p, workspace);
+        p.a.data += a_size;
+        p.b.data += b_size;
+        p.c += c_size;
+        if (p.c_in)
+            p.c_in += c_size;
+    }
+}

@@ -1,0 +1,377 @@
+/* Products of matrices: blocking and threads around the tiles of an instruction set.
+ *
+ * How (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008, with the weights as
+ * the operand that is packed late): C is cut into column blocks. The threads first pack A together, once;
+ * then each takes a column block after the other, unpacks a block of B, kc x nc, from its storage format
+ * into strips in its own scratch (in cache, never as a whole), and runs the tiles of all rows over it. What
+ * is unpacked once is used for all rows, so compact weights cost little more than f32 ones.
+ *     shared:  panels of A, in blocks of kc steps, of at most A_LIMIT bytes: longer products go in groups
+ *     thread:  strips of a block of B
+ * Products with few columns (LoRA: rank 8) are cut into row blocks instead: each thread packs the little B
+ * for itself and reads its rows of A in place (or packs them in its own scratch), once.
+ * Products of few rows, with rows of B along K (decoding), are dot products and need no scratch.
+ *
+ * Each element of C is summed in the same order however the work is cut: the result does not depend on
+ * the number of threads. */
+#include "engine/cpu/product.h"
+
+#include <efficientai/dtype.h>
+
+#include "base/threads.h"
+
+#include "base/banned.h"
+
+#define A_LIMIT ((int64_t)8 << 20) /* bytes of packed A at a time */
+#define GROUP_ROWS 2048            /* rows of A packed at a time, at most */
+#define SERIAL_WORK (64 * 64 * 64) /* products with fewer multiplications stay on one thread */
+#define DOT_BYTES (64 * 1024)      /* of weights a task of dot products reads, at least */
+
+typedef enum cut { CUT_DOT, CUT_COLUMNS, CUT_ROWS } cut;
+
+/* How a product is carried out; a function of shapes, types and the backend alone. */
+typedef struct blocking {
+    const cpu_gemm_table *g;
+    cut cut;
+    bool serial;              /* too small for several threads */
+    bool direct;              /* A is read in place */
+    int64_t kc;               /* steps of K a block */
+    int64_t group_m, group_k; /* rows and steps of A packed at a time */
+    int64_t columns, rows;    /* of C a task */
+    size_t a_bytes;           /* shared scratch */
+    size_t b_bytes;           /* a thread's scratch for B ... */
+    size_t thread_bytes;      /* ... and for all */
+} blocking;
+
+typedef struct job {
+    const cpu_product *p;
+    blocking how;
+    uint8_t *shared, *scratch;
+    int64_t m0, m, k0, k; /* the group */
+    int64_t row_tasks;    /* cuts of the group's rows */
+} job;
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t round_up(int64_t a, int64_t b)
+{
+    return divide_up(a, b) * b;
+}
+
+cpu_gemm_a cpu__gemm_a(const float *data, int64_t rows, int64_t cols, bool trans)
+{
+    (void)rows;
+    return (cpu_gemm_a){data, trans ? 1 : cols, trans ? cols : 1};
+}
+
+cpu_gemm_b cpu__gemm_b(const void *data, eai_dtype dtype, int64_t cols, bool trans)
+{
+    return (cpu_gemm_b){data, dtype, eai_row_bytes(dtype, cols), trans};
+}
+
+/* Bytes of packed panels of m rows and k steps. */
+static size_t panel_bytes(const cpu_gemm_table *g, int64_t m, int64_t k)
+{
+    return (size_t)(divide_up(m, g->mr) * g->panel * round_up(k, g->k_align)) * (size_t)g->element;
+}
+
+static const cpu_gemm_table *choose_table(const cpu_backend *be, const cpu_product *p)
+{
+    /* Thin products are bound by memory: rounding their operands would cost precision and gain nothing. */
+    bool large = p->m >= 16 && p->n >= 16 && p->k >= CPU_BLOCK;
+    return be->gemm_bf16 && large ? be->gemm_bf16 : be->gemm;
+}
+
+static void cut_rows(blocking *how, const cpu_product *p, int threads)
+{
+    const cpu_gemm_table *g = how->g;
+    int64_t unit = p->n <= g->nr_half ? g->mr_half : g->mr;
+    how->cut = CUT_ROWS;
+    how->direct = g->direct && p->a.col == 1;
+    how->columns = p->n;
+    how->rows = round_up(divide_up(p->m, threads), unit);
+    how->group_m = p->m;
+    how->group_k = p->k;
+    how->b_bytes = (size_t)(how->kc * round_up(p->n, g->nr)) * (size_t)g->element;
+    how->thread_bytes = how->b_bytes + (how->direct ? 0 : panel_bytes(g, g->mc, how->kc));
+}
+
+static void cut_columns(blocking *how, const cpu_product *p, int threads)
+{
+    const cpu_gemm_table *g = how->g;
+    int64_t limit = A_LIMIT / (int64_t)panel_bytes(g, g->mr, how->kc);
+    how->cut = CUT_COLUMNS;
+    how->group_m = min64(p->m, GROUP_ROWS);
+    int64_t k_blocks = limit / divide_up(how->group_m, g->mr);
+    how->group_k = min64(p->k, how->kc * (k_blocks > 1 ? k_blocks : 1));
+    /* Several tasks a thread, so that a thread that was held up does not hold up the rest. */
+    how->columns = g->nc;
+    if (divide_up(p->n, how->columns) < 3 * threads)
+        how->columns = round_up(divide_up(p->n, 3 * threads), CPU_BLOCK);
+    how->columns = min64(round_up(how->columns, g->nr), g->nc);
+    int64_t tasks = divide_up(p->n, how->columns);
+    int64_t row_tasks = min64(divide_up(2 * threads, tasks), divide_up(how->group_m, 2 * g->mc));
+    how->rows = tasks >= threads ? how->group_m : round_up(divide_up(how->group_m, row_tasks), g->mc);
+    how->a_bytes = (size_t)round_up((int64_t)panel_bytes(g, how->group_m, how->group_k), 64);
+    how->b_bytes = (size_t)(how->kc * how->columns) * (size_t)g->element;
+    how->thread_bytes = how->b_bytes;
+}
+
+static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
+{
+    blocking how = {.g = choose_table(be, p)};
+    how.serial = p->m * p->n * p->k < SERIAL_WORK;
+    int threads = how.serial ? 1 : be->base.n_threads;
+    if (p->m <= CPU_DOT_ROWS && p->b.along_k && p->a.col == 1) {
+        how.g = be->gemm;
+        how.cut = CUT_DOT;
+        return how;
+    }
+    /* Equal blocks of K rather than a short last one. */
+    int64_t blocks = divide_up(p->k, how.g->kc);
+    how.kc = p->k > 0 ? round_up(divide_up(p->k, blocks), CPU_BLOCK) : CPU_BLOCK;
+    if (p->n <= 2 * how.g->nr && p->m > p->n)
+        cut_rows(&how, p, threads);
+    else
+        cut_columns(&how, p, threads);
+    how.b_bytes = (size_t)round_up((int64_t)how.b_bytes, 64);
+    how.thread_bytes = (size_t)round_up((int64_t)how.thread_bytes, 64);
+    return how;
+}
+
+size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
+{
+    blocking how = choose_blocking(be, p);
+    return how.a_bytes + how.thread_bytes * (size_t)be->base.n_threads;
+}
+
+/* ---- Tiles of a block ------------------------------------------------------------------------------ */
+
+/* A block of A, as tiles read it: packed panels, or A itself. */
+typedef struct block_a {
+    const uint8_t *panels; /* NULL: in place */
+    const float *data;
+    int64_t row;
+} block_a;
+
+/* C [m0 .. m0 + m, n0 .. n0 + n] += the product over steps k0 .. k0 + k. */
+static void multiply_block(const job *j, const block_a *a, const uint8_t *strips, int64_t m0, int64_t m,
+                           int64_t n0, int64_t n, int64_t k0, int64_t k)
+{
+    const cpu_product *p = j->p;
+    const cpu_gemm_table *g = j->how.g;
+    int64_t padded = round_up(k, g->k_align);
+    size_t element = (size_t)g->element;
+    int64_t mr = a->panels ? g->mr : n <= g->nr_half ? g->mr_half : g->mr;
+    int64_t mc = a->panels ? g->mc : mr;
+    cpu_tile t = {.ldc = p->ldc, .alpha = p->alpha, .k = k};
+
+    for (int64_t ic = 0; ic < m; ic += mc) {
+        for (int64_t jr = 0; jr < n; jr += g->nr) {
+            t.n = (int)min64(g->nr, n - jr);
+            t.b = strips + (size_t)(jr * padded) * element;
+            t.b_step = t.n <= g->nr_half ? g->nr_half : g->nr;
+            for (int64_t ir = ic; ir < min64(ic + mc, m); ir += mr) {
+                t.m = (int)min64(mr, m - ir);
+                int64_t at = (m0 + ir) * p->ldc + n0 + jr;
+                t.c = p->c + at;
+                t.c_in = k0 > 0 ? t.c : p->c_in ? p->c_in + at : NULL;
+                if (a->panels) {
+                    t.a = a->panels + (size_t)(ir / mr * g->panel * padded) * element;
+                    t.a_row = 1;
+                    t.a_col = g->panel;
+                } else {
+                    t.a = a->data + ir * a->row;
+                    t.a_row = a->row;
+                    t.a_col = 1;
+                }
+                g->tile(&t);
+            }
+        }
+    }
+}
+
+/* Runs fn for each task, on all threads unless the product is too small for that. */
+static void run_tasks(cpu_backend *be, job *j, void (*fn)(void *, size_t, int), int64_t n)
+{
+    if (!j->how.serial) {
+        eai_pool_run(be->pool, fn, j, (size_t)n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        fn(j, (size_t)i, 0);
+}
+
+static const float *find_a(const cpu_product *p, int64_t i, int64_t k)
+{
+    return p->a.data + i * p->a.row + k * p->a.col;
+}
+
+/* ---- Cut into columns ------------------------------------------------------------------------------ */
+
+/* Where the panels of the group's block of K that starts at step k begin. */
+static uint8_t *find_panels(const job *j, int64_t k)
+{
+    return j->shared + panel_bytes(j->how.g, j->m, k);
+}
+
+/* A task packs the rows of one cache block, all steps. */
+static void pack_task(void *ud, size_t task, int thread)
+{
+    job *j = ud;
+    const cpu_gemm_table *g = j->how.g;
+    int64_t i = (int64_t)task * g->mc;
+    int64_t m = min64(g->mc, j->m - i);
+
+    (void)thread;
+    for (int64_t k = 0; k < j->k; k += j->how.kc) {
+        int64_t part = min64(j->how.kc, j->k - k);
+        cpu_gemm_a a = j->p->a;
+        a.data = find_a(j->p, j->m0 + i, j->k0 + k);
+        g->pack_a(find_panels(j, k) + panel_bytes(g, i, part), &a, m, part);
+    }
+}
+
+static void columns_task(void *ud, size_t task, int thread)
+{
+    job *j = ud;
+    const cpu_product *p = j->p;
+    const blocking *how = &j->how;
+    const cpu_gemm_table *g = how->g;
+    int64_t n0 = (int64_t)task / j->row_tasks * how->columns;
+    int64_t n = min64(how->columns, p->n - n0);
+    int64_t i0 = (int64_t)task % j->row_tasks * how->rows;
+    int64_t m = min64(how->rows, j->m - i0);
+    uint8_t *strips = j->scratch + how->thread_bytes * (size_t)thread;
+
+    if (m <= 0)
+        return;
+    if (g->begin)
+        g->begin();
+    for (int64_t k = 0; k < j->k; k += how->kc) {
+        int64_t part = min64(how->kc, j->k - k);
+        block_a a = {.panels = find_panels(j, k) + panel_bytes(g, i0, part)};
+        g->pack_b(strips, &p->b, n0, n, j->k0 + k, part);
+        multiply_block(j, &a, strips, j->m0 + i0, m, n0, n, j->k0 + k, part);
+    }
+    if (g->end)
+        g->end();
+}
+
+static void run_columns(cpu_backend *be, job *j)
+{
+    const cpu_product *p = j->p;
+    const blocking *how = &j->how;
+    for (j->m0 = 0; j->m0 < p->m; j->m0 += how->group_m) {
+        j->m = min64(how->group_m, p->m - j->m0);
+        j->row_tasks = divide_up(j->m, how->rows);
+        for (j->k0 = 0; j->k0 < p->k; j->k0 += how->group_k) {
+            j->k = min64(how->group_k, p->k - j->k0);
+            run_tasks(be, j, pack_task, divide_up(j->m, how->g->mc));
+            run_tasks(be, j, columns_task, divide_up(p->n, how->columns) * j->row_tasks);
+        }
+    }
+}
+
+/* ---- Cut into rows --------------------------------------------------------------------------------- */
+
+static void rows_task(void *ud, size_t task, int thread)
+{
+    job *j = ud;
+    const cpu_product *p = j->p;
+    const blocking *how = &j->how;
+    const cpu_gemm_table *g = how->g;
+    int64_t m0 = (int64_t)task * how->rows;
+    int64_t m1 = min64(m0 + how->rows, p->m);
+    uint8_t *strips = j->scratch + how->thread_bytes * (size_t)thread;
+    uint8_t *panels = strips + how->b_bytes;
+
+    if (g->begin)
+        g->begin();
+    for (int64_t k = 0; k < p->k; k += how->kc) {
+        int64_t part = min64(how->kc, p->k - k);
+        g->pack_b(strips, &p->b, 0, p->n, k, part);
+        if (how->direct) {
+            block_a a = {.data = find_a(p, m0, k), .row = p->a.row};
+            multiply_block(j, &a, strips, m0, m1 - m0, 0, p->n, k, part);
+            continue;
+        }
+        for (int64_t i = m0; i < m1; i += g->mc) {
+            int64_t m = min64(g->mc, m1 - i);
+            cpu_gemm_a from = p->a;
+            block_a a = {.panels = panels};
+            from.data = find_a(p, i, k);
+            g->pack_a(panels, &from, m, part);
+            multiply_block(j, &a, strips, i, m, 0, p->n, k, part);
+        }
+    }
+    if (g->end)
+        g->end();
+}
+
+/* ---- Few rows -------------------------------------------------------------------------------------- */
+
+static void dot_task(void *ud, size_t task, int thread)
+{
+    job *j = ud;
+    const cpu_product *p = j->p;
+    int64_t n0 = (int64_t)task * j->how.columns;
+    cpu_dot d = {
+        .y = p->c + n0,
+        .y_in = p->c_in ? p->c_in + n0 : NULL,
+        .ldy = p->ldc,
+        .x = p->a.data,
+        .ldx = p->a.row,
+        .m = (int)p->m,
+        .b = &p->b,
+        .n0 = n0,
+        .n = min64(j->how.columns, p->n - n0),
+        .k = p->k,
+        .alpha = p->alpha,
+    };
+    (void)thread;
+    j->how.g->dot(&d);
+}
+
+static void run_dot(cpu_backend *be, job *j)
+{
+    const cpu_product *p = j->p;
+    int64_t bytes = p->b.row_bytes > 0 ? (int64_t)p->b.row_bytes : 1;
+    int64_t share = divide_up(p->n, 4 * be->base.n_threads);
+    int64_t least = divide_up(DOT_BYTES, bytes);
+    j->how.columns = share > least ? share : least;
+    run_tasks(be, j, dot_task, divide_up(p->n, j->how.columns));
+}
+
+/* A sum over nothing. */
+static void run_empty(const cpu_product *p)
+{
+    for (int64_t i = 0; i < p->m; i++) {
+        for (int64_t j = 0; j < p->n; j++)
+            p->c[i * p->ldc + j] = p->c_in ? p->c_in[i * p->ldc + j] : 0;
+    }
+}
+
+void cpu__product(cpu_backend *be, const cpu_product *p, void *workspace)
+{
+    job j = {.p = p, .how = choose_blocking(be, p), .shared = workspace};
+
+    j.scratch = j.shared + j.how.a_bytes;
+    if (p->m == 0 || p->n == 0)
+        return;
+    if (p->k == 0)
+        run_empty(p);
+    else if (j.how.cut == CUT_DOT)
+        run_dot(be, &j);
+    else if (j.how.cut == CUT_ROWS)
+        run_tasks(be, &j, rows_task, divide_up(p->m, j.how.rows));
+    else
+        run_columns(be, &j);
+}

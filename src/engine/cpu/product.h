@@ -1,0 +1,28 @@
+/* One product of matrices, for the kernels that are made of products. */
+#ifndef EAI_ENGINE_CPU_PRODUCT_H
+#define EAI_ENGINE_CPU_PRODUCT_H
+
+#include "engine/cpu/cpu.h"
+#include "engine/cpu/gemm.h"
+
+/* c [m, n] = alpha * a [m, k] b [k, n] (+ c_in) */
+typedef struct cpu_product {
+    int64_t m, n, k;
+    cpu_gemm_a a;
+    cpu_gemm_b b;
+    float *c;
+    const float *c_in; /* NULL, or with c's stride; may be c */
+    int64_t ldc;
+    float alpha;
+} cpu_product;
+
+/* Scratch bytes; looks at shapes and types, not at data. */
+size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p);
+/* `workspace` is aligned to 64 bytes. The result does not depend on the number of threads. */
+void cpu__product(cpu_backend *be, const cpu_product *p, void *workspace);
+
+/* Operands for matrices stored as [rows, cols] without gaps. */
+cpu_gemm_a cpu__gemm_a(const float *data, int64_t rows, int64_t cols, bool trans);
+cpu_gemm_b cpu__gemm_b(const void *data, eai_dtype dtype, int64_t cols, bool trans);
+
+#endif
