@@ -48,8 +48,9 @@ static eai_status run_steps(eai_backend *base, const eai_step *steps, size_t n, 
 
 static void close_backend(eai_backend *base)
 {
-    eai_pool_free(((cpu_backend *)base)->pool);
-    eai_free(base);
+    cpu_backend *b = (cpu_backend *)base;
+    eai_pool_free(b->pool);
+    eai_free(b);
 }
 
 static const eai_backend_ops cpu_ops = {
@@ -74,30 +75,39 @@ static int count_cores(void)
     return n < 1 ? 1 : n < EAI_POOL_MAX ? n : EAI_POOL_MAX;
 }
 
+static void describe(cpu_backend *b, const char *isa)
+{
+    int threads = b->base.n_threads;
+    snprintf(b->base.isa, sizeof(b->base.isa), "%s", isa);
+    snprintf(b->base.description, sizeof(b->base.description), "cpu %s, %d thread%s, %s", isa,
+             threads, threads == 1 ? "" : "s", b->bf16 ? "bf16" : "f32");
+}
+
 eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error *err)
 {
+    eai_status st = EAI_OK;
     const cpu_isa *isa;
+    cpu_backend *b = NULL;
 
     *out = NULL;
     EAI_TRY(cpu__find_isa(&isa, opts->isa, err));
-    cpu_backend *b = eai_alloc_zeroed(1, sizeof(*b));
+    b = eai_alloc_zeroed(1, sizeof(*b));
     if (!b)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the cpu backend");
+    b->base.n_threads = opts->n_threads > 0 ? opts->n_threads : count_cores();
+    st = eai_pool_create(&b->pool, b->base.n_threads, err);
+    if (st != EAI_OK)
+        goto done;
     b->gemm = isa->gemm;
     b->vec = isa->vec;
     b->bf16 = isa->gemm_bf16 && opts->precision != EAI_PRECISION_F32;
     b->gemm_bf16 = b->bf16 ? isa->gemm_bf16 : NULL;
     b->base.ops = &cpu_ops;
-    b->base.n_threads = opts->n_threads > 0 ? opts->n_threads : count_cores();
     b->base.precision = b->bf16 ? EAI_PRECISION_BF16 : EAI_PRECISION_F32;
-    snprintf(b->base.isa, sizeof(b->base.isa), "%s", isa->name);
-    snprintf(b->base.description, sizeof(b->base.description), "cpu %s, %d thread%s, %s", isa->name,
-             b->base.n_threads, b->base.n_threads == 1 ? "" : "s", b->bf16 ? "bf16" : "f32");
-    eai_status st = eai_pool_create(&b->pool, b->base.n_threads, err);
-    if (st != EAI_OK) {
-        eai_free(b);
-        return st;
-    }
+    describe(b, isa->name);
     *out = &b->base;
-    return EAI_OK;
+    b = NULL;
+done:
+    eai_free(b);
+    return st;
 }

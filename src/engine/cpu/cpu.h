@@ -8,9 +8,10 @@
 #ifndef EAI_ENGINE_CPU_CPU_H
 #define EAI_ENGINE_CPU_CPU_H
 
+#include <efficientai/threads.h>
+
 #include "graph/backend.h"
 
-typedef struct eai_pool eai_pool;
 typedef struct cpu_gemm_table cpu_gemm_table; /* gemm.h */
 typedef struct cpu_vec_table cpu_vec_table;   /* vec.h */
 

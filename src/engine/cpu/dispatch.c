@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <efficientai/hardware.h>
+
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/vec.h"
 
@@ -28,29 +30,20 @@ static bool has_always(void)
 #ifdef EAI_CPU_X86
 DECLARE(avx2);
 DECLARE(avx512);
-extern const cpu_gemm_table cpu_gemm_avx512bf16;
-extern const cpu_gemm_table cpu_gemm_amx;
 
 static bool has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const eai_hardware *hw = eai_hardware_get();
+    return hw->has.avx2 && hw->has.fma && hw->has.f16c;
 }
 
 static bool has_avx512(void)
 {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    const eai_hardware *hw = eai_hardware_get();
+    return has_avx2() && hw->has.avx512f && hw->has.avx512bw && hw->has.avx512vl &&
+           hw->has.avx512dq;
 }
 
-static bool has_avx512bf16(void)
-{
-    return has_avx512() && __builtin_cpu_supports("avx512bf16");
-}
-
-static bool has_amx(void)
-{
-    return false;
-}
 #endif
 
 static const cpu_isa isas[] = {
@@ -58,8 +51,6 @@ static const cpu_isa isas[] = {
 #ifdef EAI_CPU_X86
     {"avx2", &cpu_gemm_avx2, NULL, &cpu_vec_avx2, has_avx2},
     {"avx512", &cpu_gemm_avx512, NULL, &cpu_vec_avx512, has_avx512},
-    {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_vec_avx512, has_avx512bf16},
-    {"amx", &cpu_gemm_avx512, &cpu_gemm_amx, &cpu_vec_avx512, has_amx},
 #endif
 };
 #define N_ISAS (sizeof(isas) / sizeof(isas[0]))

@@ -1,5 +1,5 @@
-/* Products of one to four rows (decoding): each row of B is read once, unpacked in registers and multiplied
- * at once, so that the speed is that of the memory. Included by gemm.inc.c. */
+/* Products of one to four rows (decoding): each row of B is read once, unpacked in registers and
+ * multiplied at once, so that the speed is that of the memory. Included by gemm.inc.c. */
 
 CPU_INLINE float sum_lanes(vf x)
 {
@@ -41,7 +41,7 @@ CPU_INLINE void finish_dot(const cpu_dot *d, int64_t i, int64_t j, float sum)
             if (rest) {                                                                            \
                 uint8_t padded[BYTES32_##id] = {0};                                                \
                 float x[CPU_DOT_ROWS][32] = {{0}};                                                 \
-                memcpy(padded, w, (size_t)rest * (BYTES32_##id / 32));                             \
+                memcpy(padded, w, (size_t)rest *(BYTES32_##id / 32));                              \
                 for (int i = 0; i < m; i++)                                                        \
                     memcpy(x[i], d->x + i * d->ldx + whole, (size_t)rest * sizeof(float));         \
                 add_##name(acc, padded, x[0], 32, m);                                              \

@@ -1,17 +1,17 @@
 /* What an instruction set brings to products: gemm.inc.c, compiled once for each.
  *
- * A product C = alpha * op(A) op(B) + C0 is computed a tile at a time: `tile` multiplies a panel of A
- * (up to mr rows) with a strip of B (up to nr columns) over `k` steps. Panels and strips are copies in the
- * order in which the tile reads them, made by `pack_a` and `pack_b`; pack_b also unpacks compact storage.
- * Formats meet instruction sets in one routine a format, which yields 32 elements (unpack.inc.c). The
- * blocking around the tiles is in product.c and knows neither. */
+ * A product C = alpha * op(A) op(B) + C0 is computed a tile at a time: `tile` multiplies a panel of
+ * A (up to mr rows) with a strip of B (up to nr columns) over `k` steps. Panels and strips are
+ * copies in the order in which the tile reads them, made by `pack_a` and `pack_b`; pack_b also
+ * unpacks compact storage. Formats meet instruction sets in one routine a format, which yields 32
+ * elements (unpack.inc.c). The blocking around the tiles is in product.c and knows neither. */
 #ifndef EAI_ENGINE_CPU_GEMM_H
 #define EAI_ENGINE_CPU_GEMM_H
 
 #include <efficientai/dtype.h>
 
-/* Blocks of K, and of N where rows of B lie along N, start at multiples of this: the longest block of any
- * storage type. */
+/* Blocks of K, and of N where rows of B lie along N, start at multiples of this: the longest block
+ * of any storage type. */
 #define CPU_BLOCK 32
 
 /* The left operand: element (i, k) is at data[i * row + k * col]; one of the strides is 1. */
@@ -36,15 +36,16 @@ typedef struct cpu_tile {
     float alpha;
     int m, n;
     int64_t k; /* steps, not rounded up */
-    /* A packed panel (a_row 1, a_col its stride), or, for f32 tables, A in place: one stride is 1. */
+    /* A packed panel (a_row 1, a_col its stride), or, for f32 tables, A in place: one stride is 1.
+     */
     const void *a;
     int64_t a_row, a_col;
     const void *b; /* a packed strip of b_step columns */
     int64_t b_step;
 } cpu_tile;
 
-/* y[i * ldy + j] = alpha * sum_k x[i * ldx + k] b[j, k] (+ y_in) for i < m and rows n0 .. n0 + n of B, which
- * lie along K and have k elements. */
+/* y[i * ldy + j] = alpha * sum_k x[i * ldx + k] b[j, k] (+ y_in) for i < m and rows n0 .. n0 + n of
+ * B, which lie along K and have k elements. */
 typedef struct cpu_dot {
     float *y;
     const float *y_in; /* NULL, or with y's stride; may be y */
@@ -67,13 +68,14 @@ struct cpu_gemm_table {
     int k_align; /* steps of K in packed operands are rounded up to this */
     int element; /* bytes of an element of packed operands: 4 f32, 2 bf16 */
     int panel;   /* elements that a step of K takes in a packed panel: mr and padding */
-    /* Block sizes: rows (a multiple of mr), columns (of nr and CPU_BLOCK; at most CPU_MAX_NC), steps of K (of
-     * CPU_BLOCK). A block mc x kc of A and one of B, kc x nc, stay in the second-level cache. */
+    /* Block sizes: rows (a multiple of mr), columns (of nr and CPU_BLOCK; at most CPU_MAX_NC),
+     * steps of K (of CPU_BLOCK). A block mc x kc of A and one of B, kc x nc, stay in the
+     * second-level cache. */
     int mc, nc, kc;
     /* Puts m rows of A (from its row 0) and k steps into panels of mr rows, one after the other. */
     void (*pack_a)(void *panels, const cpu_gemm_a *a, int64_t m, int64_t k);
-    /* Puts columns n0 .. n0 + n of B, steps k0 .. k0 + k, into strips of nr columns each (the last one of
-     * nr_half where that suffices), one after the other; columns beyond n hold anything. */
+    /* Puts columns n0 .. n0 + n of B, steps k0 .. k0 + k, into strips of nr columns each (the last
+     * one of nr_half where that suffices), one after the other; columns beyond n hold anything. */
     void (*pack_b)(void *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0, int64_t k);
     void (*tile)(const cpu_tile *t);
     /* Called by each thread before and after its tiles; NULL: nothing to do. */
@@ -81,8 +83,8 @@ struct cpu_gemm_table {
     void (*end)(void);
     /* Products of few rows: reads B once and keeps nothing of it. NULL: use another table's. */
     void (*dot)(const cpu_dot *d);
-    /* n elements (a whole number of blocks) of a row in its storage type, as floats; NULL where the type
-     * is no operand of products. */
+    /* n elements (a whole number of blocks) of a row in its storage type, as floats; NULL where the
+     * type is no operand of products. */
     void (*unpack[EAI_DTYPE_COUNT])(float *out, const uint8_t *row, int64_t n);
 };
 #define CPU_MAX_NC 512

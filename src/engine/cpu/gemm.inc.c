@@ -1,10 +1,11 @@
 /* Products for one instruction set: packing, the tile, the dot product. Compiled once for each
  * (layer.cmake); nothing here but static functions and one table.
  *
- * The order of reading: unpack.inc.c (storage formats), transpose.inc.c, pack_b here, then the tile:
- * tile_f32.inc.c, tile_bf16.inc.c (AVX512-BF16) or tile_amx.inc.c. What surrounds the tiles is product.c. */
-#include "engine/cpu/cpu.h"
+ * The order of reading: unpack.inc.c (storage formats), transpose.inc.c, pack_b here, then the
+ * tile: tile_f32.inc.c, tile_bf16.inc.c (AVX512-BF16) or tile_amx.inc.c. What surrounds the tiles
+ * is product.c. */
 #include "engine/cpu/gemm.h"
+#include "engine/cpu/cpu.h"
 #include "engine/cpu/isa.h"
 
 #include "engine/cpu/unpack.inc.c"
@@ -13,7 +14,8 @@
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 
-/* ---- Rows of every storage format ------------------------------------------------------------------ */
+/* ---- Rows of every storage format
+ * ------------------------------------------------------------------ */
 
 /* Plain types may end in the middle of 32 elements: those are read from a copy. */
 #define DEFINE_UNPACK(id, name)                                                                    \

@@ -43,4 +43,9 @@ const cpu_kernel_row cpu_kernels[EAI_OP_COUNT] = {
     [EAI_OP_ACCUMULATE] = {cpu__accumulate, NULL, cpu__accumulate_refuses},
     [EAI_OP_WRITE_ROWS] = {cpu__write_rows, NULL, cpu__write_rows_refuses},
     [EAI_OP_ADAMW] = {cpu__adamw, NULL, cpu__adamw_refuses},
+
+    [EAI_OP_MATMUL] = {cpu__matmul, cpu__matmul_workspace, cpu__matmul_refuses},
+    [EAI_OP_GATHER_ROWS] = {cpu__gather_rows, NULL, cpu__gather_rows_refuses},
+    [EAI_OP_SCATTER_ROWS] = {cpu__scatter_rows, NULL, NULL},
+    [EAI_OP_LINEAR_CE] = {cpu__linear_ce, cpu__linear_ce_workspace, cpu__linear_ce_refuses},
 };

@@ -1,30 +1,29 @@
 /* Products of matrices: blocking and threads around the tiles of an instruction set.
  *
- * How (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008, with the weights as
- * the operand that is packed late): C is cut into column blocks. The threads first pack A together, once;
- * then each takes a column block after the other, unpacks a block of B, kc x nc, from its storage format
- * into strips in its own scratch (in cache, never as a whole), and runs the tiles of all rows over it. What
- * is unpacked once is used for all rows, so compact weights cost little more than f32 ones.
- *     shared:  panels of A, in blocks of kc steps, of at most A_LIMIT bytes: longer products go in groups
- *     thread:  strips of a block of B
- * Products with few columns (LoRA: rank 8) are cut into row blocks instead: each thread packs the little B
- * for itself and reads its rows of A in place (or packs them in its own scratch), once.
- * Products of few rows, with rows of B along K (decoding), are dot products and need no scratch.
+ * How (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008, with the
+ * weights as the operand that is packed late): C is cut into column blocks. The threads first pack
+ * A together, once; then each takes a column block after the other, unpacks a block of B, kc x nc,
+ * from its storage format into strips in its own scratch (in cache, never as a whole), and runs the
+ * tiles of all rows over it. What is unpacked once is used for all rows, so compact weights cost
+ * little more than f32 ones. shared:  panels of A, in blocks of kc steps, of at most A_LIMIT bytes:
+ * longer products go in groups thread:  strips of a block of B Products with few columns (LoRA:
+ * rank 8) are cut into row blocks instead: each thread packs the little B for itself and reads its
+ * rows of A in place (or packs them in its own scratch), once. Products of few rows, with rows of B
+ * along K (decoding), are dot products and need no scratch.
  *
- * Each element of C is summed in the same order however the work is cut: the result does not depend on
- * the number of threads. */
+ * Each element of C is summed in the same order however the work is cut: the result does not depend
+ * on the number of threads. */
 #include "engine/cpu/product.h"
 
 #include <efficientai/dtype.h>
-
-#include "base/threads.h"
+#include <efficientai/threads.h>
 
 #include "base/banned.h"
 
-#define A_LIMIT ((int64_t)8 << 20) /* bytes of packed A at a time */
-#define GROUP_ROWS 2048            /* rows of A packed at a time, at most */
-#define SERIAL_WORK (64 * 64 * 64) /* products with fewer multiplications stay on one thread */
-#define DOT_BYTES (64 * 1024)      /* of weights a task of dot products reads, at least */
+#define A_LIMIT     ((int64_t)8 << 20) /* bytes of packed A at a time */
+#define GROUP_ROWS  2048               /* rows of A packed at a time, at most */
+#define SERIAL_WORK (64 * 64 * 64)     /* products with fewer multiplications stay on one thread */
+#define DOT_BYTES   (64 * 1024)        /* of weights a task of dot products reads, at least */
 
 typedef enum cut { CUT_DOT, CUT_COLUMNS, CUT_ROWS } cut;
 
@@ -84,7 +83,8 @@ static size_t panel_bytes(const cpu_gemm_table *g, int64_t m, int64_t k)
 
 static const cpu_gemm_table *choose_table(const cpu_backend *be, const cpu_product *p)
 {
-    /* Thin products are bound by memory: rounding their operands would cost precision and gain nothing. */
+    /* Thin products are bound by memory: rounding their operands would cost precision and gain
+     * nothing. */
     bool large = p->m >= 16 && p->n >= 16 && p->k >= CPU_BLOCK;
     return be->gemm_bf16 && large ? be->gemm_bf16 : be->gemm;
 }
@@ -118,7 +118,8 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     how->columns = min64(round_up(how->columns, g->nr), g->nc);
     int64_t tasks = divide_up(p->n, how->columns);
     int64_t row_tasks = min64(divide_up(2 * threads, tasks), divide_up(how->group_m, 2 * g->mc));
-    how->rows = tasks >= threads ? how->group_m : round_up(divide_up(how->group_m, row_tasks), g->mc);
+    how->rows =
+        tasks >= threads ? how->group_m : round_up(divide_up(how->group_m, row_tasks), g->mc);
     how->a_bytes = (size_t)round_up((int64_t)panel_bytes(g, how->group_m, how->group_k), 64);
     how->b_bytes = (size_t)(how->kc * how->columns) * (size_t)g->element;
     how->thread_bytes = how->b_bytes;
@@ -152,7 +153,8 @@ size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
     return how.a_bytes + how.thread_bytes * (size_t)be->base.n_threads;
 }
 
-/* ---- Tiles of a block ------------------------------------------------------------------------------ */
+/* ---- Tiles of a block
+ * ------------------------------------------------------------------------------ */
 
 /* A block of A, as tiles read it: packed panels, or A itself. */
 typedef struct block_a {
@@ -162,8 +164,8 @@ typedef struct block_a {
 } block_a;
 
 /* C [m0 .. m0 + m, n0 .. n0 + n] += the product over steps k0 .. k0 + k. */
-static void multiply_block(const job *j, const block_a *a, const uint8_t *strips, int64_t m0, int64_t m,
-                           int64_t n0, int64_t n, int64_t k0, int64_t k)
+static void multiply_block(const job *j, const block_a *a, const uint8_t *strips, int64_t m0,
+                           int64_t m, int64_t n0, int64_t n, int64_t k0, int64_t k)
 {
     const cpu_product *p = j->p;
     const cpu_gemm_table *g = j->how.g;
@@ -214,7 +216,8 @@ static const float *find_a(const cpu_product *p, int64_t i, int64_t k)
     return p->a.data + i * p->a.row + k * p->a.col;
 }
 
-/* ---- Cut into columns ------------------------------------------------------------------------------ */
+/* ---- Cut into columns
+ * ------------------------------------------------------------------------------ */
 
 /* Where the panels of the group's block of K that starts at step k begin. */
 static uint8_t *find_panels(const job *j, int64_t k)
@@ -280,7 +283,8 @@ static void run_columns(cpu_backend *be, job *j)
     }
 }
 
-/* ---- Cut into rows --------------------------------------------------------------------------------- */
+/* ---- Cut into rows
+ * --------------------------------------------------------------------------------- */
 
 static void rows_task(void *ud, size_t task, int thread)
 {
@@ -316,7 +320,8 @@ static void rows_task(void *ud, size_t task, int thread)
         g->end();
 }
 
-/* ---- Few rows -------------------------------------------------------------------------------------- */
+/* ---- Few rows
+ * -------------------------------------------------------------------------------------- */
 
 static void dot_task(void *ud, size_t task, int thread)
 {

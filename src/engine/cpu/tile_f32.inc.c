@@ -1,22 +1,26 @@
 /* Products in f32: packing and tiles of up to MR x 2 vectors. Included by gemm.inc.c.
  *
- * A tile keeps its sums in registers: MR rows x 2 vectors (or twice the rows x 1 vector where the product
- * has few columns). Each step of K loads the vectors of B and, for each row, broadcasts one number of A:
- * MR * 2 multiply-adds for MR + 2 loads. A number of A costs the same wherever it lies, so thin products
- * read A in place; large ones pack it, because a strided block of A falls into few cache sets. */
+ * A tile keeps its sums in registers: MR rows x 2 vectors (or twice the rows x 1 vector where the
+ * product has few columns). Each step of K loads the vectors of B and, for each row, broadcasts one
+ * number of A: MR * 2 multiply-adds for MR + 2 loads. A number of A costs the same wherever it
+ * lies, so thin products read A in place; large ones pack it, because a strided block of A falls
+ * into few cache sets. */
 
 #define NR (2 * V)
 #if EAI_ISA_WIDTH == 16
 #define MR 12 /* of 32 registers: 24 sums, 2 of B, 1 of A */
+#define NC 192
 #else
 #define MR 6 /* of 16 registers: 12 sums, 2 of B, 1 of A */
+#define NC 96
 #endif
 #define PANEL ((MR + T - 1) / T * T) /* a step of K in a packed panel */
 
-/* ---- Packing --------------------------------------------------------------------------------------- */
+/* ---- Packing
+ * --------------------------------------------------------------------------------------- */
 
-/* Panels from an A whose steps are rows in memory: a step at a time, so that memory is read in its order.
- * Copying a little more than m rows is fine while it stays inside A. */
+/* Panels from an A whose steps are rows in memory: a step at a time, so that memory is read in its
+ * order. Copying a little more than m rows is fine while it stays inside A. */
 static void pack_columns(float *panels, const cpu_gemm_a *a, int64_t m, int64_t k)
 {
     for (int64_t p = 0; p < k; p++) {
@@ -42,13 +46,13 @@ static void pack_a(void *panels, const cpu_gemm_a *a, int64_t m, int64_t k)
         return;
     }
     for (int64_t i = 0; i < m; i += MR)
-        transpose((uint32_t *)panels + i / MR * k * PANEL, PANEL, PANEL, a->data + i * a->row, a->row,
-                  (int)MIN(MR, m - i), k);
+        transpose((uint32_t *)panels + i / MR * k * PANEL, PANEL, PANEL, a->data + i * a->row,
+                  a->row, (int)MIN(MR, m - i), k);
 }
 
 /* One strip of w columns, of which n exist, from rows of B that lie along K. */
-static void pack_strip_along_k(float *strip, const cpu_gemm_b *b, int w, int64_t n0, int n, int64_t k0,
-                               int64_t k)
+static void pack_strip_along_k(float *strip, const cpu_gemm_b *b, int w, int64_t n0, int n,
+                               int64_t k0, int64_t k)
 {
     float rows[NR][CHUNK];
     if (b->dtype == EAI_F32) {
@@ -65,7 +69,8 @@ static void pack_strip_along_k(float *strip, const cpu_gemm_b *b, int w, int64_t
 }
 
 /* All strips from rows of B that lie along N: a row at a time. */
-static void pack_along_n(float *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0, int64_t k)
+static void pack_along_n(float *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0,
+                         int64_t k)
 {
     float row[CPU_MAX_NC + 32];
     for (int64_t j = n; j < n + 32; j++)
@@ -93,7 +98,8 @@ static void pack_b(void *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int
         pack_strip_along_k(dst + j * k, b, n - j <= V ? V : NR, n0 + j, (int)MIN(NR, n - j), k0, k);
 }
 
-/* ---- Tiles ----------------------------------------------------------------------------------------- */
+/* ---- Tiles
+ * ----------------------------------------------------------------------------------------- */
 
 /* c = alpha * acc + c_in for one row of nv vectors, of which n numbers exist. */
 CPU_INLINE void finish_row(const cpu_tile *t, int64_t at, const vf *acc, int nv)
@@ -107,11 +113,12 @@ CPU_INLINE void finish_row(const cpu_tile *t, int64_t at, const vf *acc, int nv)
         }
         return;
     }
-    float row[NR];
+    float row[NR] = {0};
     for (int j = 0; j < nv; j++)
         vf_store(row + j * V, acc[j]);
     for (int j = 0; j < t->n; j++)
-        t->c[at + j] = t->c_in ? __builtin_fmaf(row[j], t->alpha, t->c_in[at + j]) : row[j] * t->alpha;
+        t->c[at + j] =
+            t->c_in ? __builtin_fmaf(row[j], t->alpha, t->c_in[at + j]) : row[j] * t->alpha;
 }
 
 /* m and nv are constants after inlining. by_row: a number of A and the one of the next step are
@@ -197,5 +204,5 @@ static void tile(const cpu_tile *whole)
 
 #define GEMM_ROW                                                                                   \
     .mr = MR, .nr = NR, .mr_half = 2 * MR, .nr_half = V, .direct = true, .k_align = 1,             \
-    .element = 4, .panel = PANEL, .mc = 16 * MR, .nc = 6 * NR, .kc = 320, .pack_a = pack_a,        \
+    .element = 4, .panel = PANEL, .mc = 16 * MR, .nc = NC, .kc = 320, .pack_a = pack_a,            \
     .pack_b = pack_b, .tile = tile, .dot = dot

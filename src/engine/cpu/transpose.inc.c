@@ -1,5 +1,5 @@
-/* Transposition of 32-bit units (floats, or pairs of bf16), the inner part of all packing. Included by
- * gemm.inc.c. */
+/* Transposition of 32-bit units (floats, or pairs of bf16), the inner part of all packing. Included
+ * by gemm.inc.c. */
 
 #define T (V < 8 ? V : 8) /* edge of a block in registers */
 #if EAI_ISA_WIDTH == 4
@@ -43,8 +43,8 @@ CPU_INLINE void transpose_block(vt r[T])
 #endif
 }
 
-/* dst[c * dst_step + r] = src[r * src_step + c] for r < width (a multiple of T), c < cols. Only `rows` rows
- * exist, the last one stands for those missing. */
+/* dst[c * dst_step + r] = src[r * src_step + c] for r < width (a multiple of T), c < cols. Only
+ * `rows` rows exist, the last one stands for those missing. */
 static void transpose(uint32_t *dst, int64_t dst_step, int width, const void *src, int64_t src_step,
                       int rows, int64_t cols)
 {

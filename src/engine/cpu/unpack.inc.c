@@ -1,7 +1,9 @@
-/* Storage formats: one routine a format that yields 32 consecutive elements, in registers. Everything that
- * reads a format (rows of tables, panels in both orientations, one-row products) is made of it.
+/* Storage formats: one routine a format that yields 32 consecutive elements, in registers.
+ * Everything that reads a format (rows of tables, panels in both orientations, one-row products) is
+ * made of it.
  *
- * To add a format: its row in dtype.h, a load32_NAME here and a row in CPU_FORMATS. Included by gemm.inc.c. */
+ * To add a format: its row in dtype.h, a load32_NAME here and a row in CPU_FORMATS. Included by
+ * gemm.inc.c. */
 
 #include <efficientai/convert.h>
 
@@ -25,8 +27,8 @@ typedef uint8_t vb __attribute__((vector_size(V)));
 typedef int8_t vc __attribute__((vector_size(V)));
 typedef uint16_t vh __attribute__((vector_size(2 * V)));
 
-/* V bytes, or V 16-bit words, widened to 32 bits. gcc 12 takes __builtin_convertvector of such short vectors
- * apart element by element, so x86 says it with intrinsics. */
+/* V bytes, or V 16-bit words, widened to 32 bits. gcc 12 takes __builtin_convertvector of such
+ * short vectors apart element by element, so x86 says it with intrinsics. */
 #if V == 8 && defined(__AVX2__)
 CPU_INLINE vi widen_u8(const uint8_t *p)
 {
@@ -92,8 +94,8 @@ CPU_INLINE vf widen_f16(const uint8_t *p)
 #elif V == 16 && defined(__AVX512F__)
     return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
 #else
-    /* Shifted into place the exponent is 112 too small, which a product corrects (subnormals as well);
-     * infinity and NaN keep the largest exponent. */
+    /* Shifted into place the exponent is 112 too small, which a product corrects (subnormals as
+     * well); infinity and NaN keep the largest exponent. */
     vu bits = widen_u16(p);
     vu magnitude = (bits & 0x7fffu) << 13;
     vf x = (vf)magnitude * 0x1p112f;

@@ -1,0 +1,19 @@
+#include "engine/gemm_emulated.h"
+
+#include "engine/cpu/gemm.h"
+
+extern const cpu_gemm_table cpu_gemm_emulated_avx512;
+
+static bool is_present(void)
+{
+    return true;
+}
+
+const cpu_isa *gemm_emulated_isas(size_t *n)
+{
+    static const cpu_isa isas[] = {
+        {"emulated avx512", &cpu_gemm_emulated_avx512, NULL, NULL, is_present},
+    };
+    *n = sizeof(isas) / sizeof(isas[0]);
+    return isas;
+}

@@ -1,0 +1,382 @@
+/* Products against float64, for each instruction set that this machine has and for those of
+ * gemm_emulated.h that it need not have: every storage type, orientation and size around the vector
+ * tails.
+ *
+ * The reference multiplies what eai_dequantize_row says the weights are; for products in bf16 it
+ * rounds the operands first, so that only the order of the sums differs and the tolerance can stay
+ * narrow. */
+#include <math.h>
+
+#include <efficientai/alloc.h>
+#include <efficientai/convert.h>
+#include <efficientai/rng.h>
+#include <efficientai/threads.h>
+
+#include "engine/cpu/product.h"
+#include "engine/gemm_emulated.h"
+#include "support/eai_test.h"
+
+#include "base/banned.h"
+
+enum { NO_C, OTHER_C, SAME_C };
+
+typedef struct product_case {
+    int64_t m, n, k;
+    bool trans_a, trans_b;
+    eai_dtype dtype;
+    int c_in;
+    float alpha;
+} product_case;
+
+typedef struct matrices {
+    float *a, *b, *c, *c_in;
+    double *expected, *magnitude;
+    uint8_t *stored;
+    size_t stored_bytes;
+} matrices;
+
+static float next_float(eai_rng *rng)
+{
+    return (float)(eai_rng_uniform(rng) * 2 - 1);
+}
+
+static float *make_floats(eai_rng *rng, int64_t n)
+{
+    float *x = eai_alloc_array((size_t)n + 1, sizeof(float));
+    assert_non_null(x);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = next_float(rng);
+    return x;
+}
+
+static float round_to(float x, bool bf16)
+{
+    return bf16 ? eai_bf16_to_f32(eai_bf16_from_f32(x)) : x;
+}
+
+/* b is replaced by what its stored form stands for. */
+static void store_b(matrices *x, const product_case *pc)
+{
+    int64_t rows = pc->trans_b ? pc->n : pc->k;
+    int64_t cols = pc->trans_b ? pc->k : pc->n;
+    size_t row_bytes = eai_row_bytes(pc->dtype, cols);
+    eai_error err = EAI_ERROR_INIT;
+
+    x->stored_bytes = row_bytes * (size_t)rows;
+    x->stored = eai_alloc(x->stored_bytes);
+    assert_non_null(x->stored);
+    for (int64_t r = 0; r < rows; r++) {
+        assert_ok(eai_quantize_row(x->stored + row_bytes * (size_t)r, pc->dtype, x->b + r * cols,
+                                   cols, &err),
+                  &err);
+        eai_dequantize_row(x->b + r * cols, pc->dtype, x->stored + row_bytes * (size_t)r, cols);
+    }
+}
+
+/* expected = alpha a b + c_in; magnitude: the same sum of absolute values, for the tolerance. */
+static void multiply(matrices *x, const product_case *pc, bool bf16)
+{
+    for (int64_t i = 0; i < pc->m; i++) {
+        for (int64_t j = 0; j < pc->n; j++) {
+            double sum = 0;
+            double size = 0;
+            for (int64_t k = 0; k < pc->k; k++) {
+                float a = round_to(x->a[pc->trans_a ? k * pc->m + i : i * pc->k + k], bf16);
+                float b = round_to(x->b[pc->trans_b ? j * pc->k + k : k * pc->n + j], bf16);
+                sum += (double)a * (double)b;
+                size += fabs((double)a * (double)b);
+            }
+            double c = pc->c_in == NO_C ? 0 : (double)x->c_in[i * pc->n + j];
+            x->expected[i * pc->n + j] = (double)pc->alpha * sum + c;
+            x->magnitude[i * pc->n + j] = fabs((double)pc->alpha) * size + fabs(c);
+        }
+    }
+}
+
+static matrices make_matrices(const product_case *pc)
+{
+    eai_rng rng;
+    matrices x = {0};
+    eai_rng_init(&rng, 7, 0);
+    x.a = make_floats(&rng, pc->m * pc->k);
+    x.b = make_floats(&rng, pc->k * pc->n);
+    x.c = make_floats(&rng, pc->m * pc->n);
+    x.c_in = make_floats(&rng, pc->m * pc->n);
+    x.expected = eai_alloc_zeroed((size_t)(pc->m * pc->n) + 1, sizeof(double));
+    x.magnitude = eai_alloc_zeroed((size_t)(pc->m * pc->n) + 1, sizeof(double));
+    assert_non_null(x.expected);
+    assert_non_null(x.magnitude);
+    store_b(&x, pc);
+    return x;
+}
+
+static void free_matrices(matrices *x)
+{
+    eai_free(x->a);
+    eai_free(x->b);
+    eai_free(x->c);
+    eai_free(x->c_in);
+    eai_free(x->expected);
+    eai_free(x->magnitude);
+    eai_free(x->stored);
+}
+
+static void run_product(cpu_backend *be, matrices *x, const product_case *pc)
+{
+    float *c = x->c;
+    if (pc->c_in == SAME_C)
+        memcpy(c, x->c_in, (size_t)(pc->m * pc->n) * sizeof(float));
+    cpu_product p = {
+        .m = pc->m,
+        .n = pc->n,
+        .k = pc->k,
+        .a = cpu__gemm_a(x->a, pc->trans_a ? pc->k : pc->m, pc->trans_a ? pc->m : pc->k,
+                         pc->trans_a),
+        .b = cpu__gemm_b(x->stored, pc->dtype, pc->trans_b ? pc->k : pc->n, pc->trans_b),
+        .c = c,
+        .c_in = pc->c_in == NO_C     ? NULL
+                : pc->c_in == SAME_C ? c
+                                     : x->c_in,
+        .ldc = pc->n,
+        .alpha = pc->alpha,
+    };
+    size_t bytes = cpu__product_workspace(be, &p);
+    uint8_t *workspace = eai_alloc_aligned(64, bytes + 64);
+    assert_non_null(workspace);
+    memset(workspace, 0xff, bytes); /* NaN: nothing may be read before it is written */
+    memset(workspace + bytes, 0x5a, 64);
+    cpu__product(be, &p, workspace);
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(workspace[bytes + (size_t)i], 0x5a);
+    eai_free(workspace);
+}
+
+static void check_product(cpu_backend *be, const product_case *pc)
+{
+    matrices x = make_matrices(pc);
+    /* As product.c decides: thin products stay in f32. */
+    bool bf16 = be->gemm_bf16 && pc->m >= 16 && pc->n >= 16 && pc->k >= 32;
+    multiply(&x, pc, bf16);
+    run_product(be, &x, pc);
+    for (int64_t i = 0; i < pc->m * pc->n; i++) {
+        double error = fabs((double)x.c[i] - x.expected[i]);
+        double allowed = 1e-6 * x.magnitude[i] + 1e-30;
+        if (!(error <= allowed))
+            fail_msg("%s%s, %d threads: [%d,%d] x [%d,%d]%s%s %s alpha %g c %d: element %d is %g, "
+                     "expected %g",
+                     be->gemm->isa, be->gemm_bf16 ? be->gemm_bf16->isa : "", be->base.n_threads,
+                     (int)pc->m, (int)pc->k, (int)pc->k, (int)pc->n, pc->trans_a ? " a^T" : "",
+                     pc->trans_b ? " b^T" : "", eai_dtype_get(pc->dtype)->name, (double)pc->alpha,
+                     pc->c_in, (int)i, (double)x.c[i], x.expected[i]);
+    }
+    free_matrices(&x);
+}
+
+/* ---- One backend an instruction set, for each number of threads
+ * ------------------------------------ */
+
+typedef void (*check_fn)(cpu_backend *be);
+
+static void for_each_backend(check_fn check)
+{
+    static const int threads[] = {1, 3};
+    size_t n;
+    size_t n_emulated;
+    const cpu_isa *isas = cpu__isas(&n);
+    const cpu_isa *emulated = gemm_emulated_isas(&n_emulated);
+    for (size_t i = 0; i < n + n_emulated; i++) {
+        const cpu_isa *isa = i < n ? &isas[i] : &emulated[i - n];
+        if (!isa->present()) {
+            print_message("not on this machine: %s\n", isa->name);
+            continue;
+        }
+        for (size_t t = 0; t < 2; t++) {
+            eai_error err = EAI_ERROR_INIT;
+            cpu_backend be = {.gemm = isa->gemm, .gemm_bf16 = isa->gemm_bf16};
+            be.base.n_threads = threads[t];
+            assert_ok(eai_pool_create(&be.pool, threads[t], &err), &err);
+            check(&be);
+            eai_pool_free(be.pool);
+        }
+    }
+}
+
+static const int64_t tails[] = {1, 7, 8, 15, 16, 17, 31, 33, 65};
+#define N_TAILS (sizeof(tails) / sizeof(tails[0]))
+
+static void check_tails(cpu_backend *be)
+{
+    int turn = 0;
+    for (size_t i = 0; i < N_TAILS * N_TAILS * N_TAILS; i++) {
+        product_case pc = {.m = tails[i % N_TAILS],
+                           .n = tails[i / N_TAILS % N_TAILS],
+                           .k = tails[i / N_TAILS / N_TAILS],
+                           .dtype = EAI_F32,
+                           .alpha = 1};
+        for (int o = 0; o < 4; o++) {
+            pc.trans_a = o & 1;
+            pc.trans_b = o & 2;
+            pc.c_in = turn++ % 3;
+            pc.alpha = turn % 5 ? 1 : -0.37f;
+            check_product(be, &pc);
+        }
+    }
+}
+
+static void test_tails(void **state)
+{
+    (void)state;
+    for_each_backend(check_tails);
+}
+
+static void check_types(cpu_backend *be)
+{
+    static const eai_dtype types[] = {EAI_BF16, EAI_F16, EAI_Q8_0, EAI_Q4_0, EAI_Q4_1};
+    int turn = 0;
+    for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+        bool blocks = eai_dtype_get(types[t])->block > 1;
+        for (size_t i = 0; i < N_TAILS * 8; i++) {
+            int64_t edge = (int64_t)(i / N_TAILS % 4);
+            int64_t along = blocks ? 32 * (edge + 1) : tails[2 + 2 * edge];
+            product_case pc = {.m = tails[i % N_TAILS], .dtype = types[t], .alpha = 1};
+            pc.trans_b = i < 4 * N_TAILS;
+            pc.trans_a = turn & 1;
+            pc.c_in = turn++ % 3;
+            pc.k = pc.trans_b ? along : tails[(i + 3) % N_TAILS];
+            pc.n = pc.trans_b ? tails[(i + 5) % N_TAILS] : along;
+            check_product(be, &pc);
+        }
+    }
+}
+
+static void test_types(void **state)
+{
+    (void)state;
+    for_each_backend(check_types);
+}
+
+/* Sizes that need several blocks in each direction, and the shapes of training. */
+static void check_blocks(cpu_backend *be)
+{
+    static const product_case cases[] = {
+        {200, 230, 900, false, true, EAI_F32, OTHER_C, 0.5f},
+        {333, 420, 96, true, false, EAI_F32, NO_C, 1},
+        {129, 608, 672, false, false, EAI_Q4_1, SAME_C, 1},
+        {129, 130, 1600, false, true, EAI_Q8_0, NO_C, 1},
+        {300, 8, 700, false, true, EAI_F32, NO_C, 1},   /* h = x A^T */
+        {300, 200, 8, false, true, EAI_F32, SAME_C, 2}, /* y += h B^T */
+        {8, 200, 700, true, false, EAI_F32, NO_C, 1},   /* dA */
+        {200, 8, 700, true, false, EAI_F32, SAME_C, 1}, /* dB */
+        {300, 40, 333, false, false, EAI_BF16, NO_C, 1},
+        {2100, 33, 64, false, true, EAI_F16, NO_C, 1}, /* two groups of rows */
+        {1, 300, 576, false, true, EAI_Q4_1, NO_C, 1}, /* decoding */
+        {4, 300, 100, false, true, EAI_F32, SAME_C, -1},
+        {3, 64, 100, false, false, EAI_Q4_0, NO_C, 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check_product(be, &cases[i]);
+}
+
+static void test_blocks(void **state)
+{
+    (void)state;
+    for_each_backend(check_blocks);
+}
+
+/* The number of threads must not change a bit. */
+static void test_threads_do_not_matter(void **state)
+{
+    static const product_case cases[] = {
+        {150, 200, 704, false, true, EAI_Q4_0, NO_C, 1},
+        {150, 8, 700, false, true, EAI_F32, NO_C, 1},
+        {8, 200, 700, true, false, EAI_F32, SAME_C, 1},
+        {2, 900, 640, false, true, EAI_Q8_0, NO_C, 1},
+        {700, 96, 64, true, false, EAI_F32, OTHER_C, 0.3f},
+    };
+    const cpu_isa *isa;
+    eai_error err = EAI_ERROR_INIT;
+    (void)state;
+    assert_ok(cpu__find_isa(&isa, NULL, &err), &err);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        product_case pc = cases[i];
+        if (pc.dtype == EAI_Q4_0)
+            pc.k = 704;
+        matrices x = make_matrices(&pc);
+        float *first = make_floats(&(eai_rng){0}, pc.m * pc.n);
+        for (int threads = 1; threads <= 5; threads++) {
+            cpu_backend be = {.gemm = isa->gemm, .gemm_bf16 = isa->gemm_bf16};
+            be.base.n_threads = threads;
+            assert_ok(eai_pool_create(&be.pool, threads, &err), &err);
+            run_product(&be, &x, &pc);
+            if (threads == 1)
+                memcpy(first, x.c, (size_t)(pc.m * pc.n) * sizeof(float));
+            assert_memory_equal(first, x.c, (size_t)(pc.m * pc.n) * sizeof(float));
+            eai_pool_free(be.pool);
+        }
+        eai_free(first);
+        free_matrices(&x);
+    }
+}
+
+/* Every bit pattern of the 16-bit types, and blocks with odd scales. */
+static void check_unpack(cpu_backend *be)
+{
+    enum { COUNT = 65536 };
+    static const eai_dtype types[] = {EAI_F16, EAI_BF16};
+    uint16_t *bits = eai_alloc_array(COUNT, sizeof(*bits));
+    float *expected = eai_alloc_array(COUNT, sizeof(*expected));
+    float *actual = eai_alloc_array(COUNT, sizeof(*actual));
+    assert_non_null(bits);
+    for (int i = 0; i < COUNT; i++)
+        bits[i] = (uint16_t)i;
+    for (int t = 0; t < 2; t++) {
+        eai_dequantize_row(expected, types[t], bits, COUNT);
+        be->gemm->unpack[types[t]](actual, (const uint8_t *)bits, COUNT);
+        for (int i = 0; i < COUNT; i++) {
+            bool same = isnan(expected[i]) ? isnan(actual[i])
+                                           : eai_f32_bits(expected[i]) == eai_f32_bits(actual[i]);
+            if (!same)
+                fail_msg("%s: %s bits %04x give %g, expected %g", be->gemm->isa,
+                         eai_dtype_get(types[t])->name, (unsigned)i, (double)actual[i],
+                         (double)expected[i]);
+        }
+    }
+    eai_free(bits);
+    eai_free(expected);
+    eai_free(actual);
+}
+
+static void test_unpack(void **state)
+{
+    (void)state;
+    for_each_backend(check_unpack);
+}
+
+static void test_isa_names(void **state)
+{
+    const cpu_isa *isa;
+    eai_error err = EAI_ERROR_INIT;
+    (void)state;
+    assert_fails(cpu__find_isa(&isa, "z80", &err), EAI_ERR_ARGUMENT, &err,
+                 "unknown instruction set 'z80'");
+    assert_null(isa);
+    assert_ok(cpu__find_isa(&isa, "scalar", &err), &err);
+    assert_string_equal(isa->name, "scalar");
+    size_t n;
+    const cpu_isa *isas = cpu__isas(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (!isas[i].present())
+            assert_fails(cpu__find_isa(&isa, isas[i].name, &err), EAI_ERR_UNSUPPORTED, &err,
+                         "lacks it");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_isa_names), cmocka_unit_test(test_unpack),
+        cmocka_unit_test(test_tails),     cmocka_unit_test(test_types),
+        cmocka_unit_test(test_blocks),    cmocka_unit_test(test_threads_do_not_matter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
