@@ -30,7 +30,7 @@ set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 # No -march=native and no -ffast-math: kernels are chosen when the program starts, and NaN means NaN.
 add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
     -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wdouble-promotion -Wformat=2
-    -Wimplicit-fallthrough -fno-math-errno -fno-trapping-math)
+    -Wimplicit-fallthrough -Wno-missing-field-initializers -fno-math-errno -fno-trapping-math)
 if(NOT APPLE)
     # Calls inside the shared library stay calls inside it, so that they can be inlined.
     add_compile_options(-fno-semantic-interposition)

@@ -65,6 +65,20 @@ eai_status eai_error_set(eai_error *err, eai_status code, const char *fmt, ...)
     return code;
 }
 
+/* The text of an errno. Two functions of this name exist: POSIX's returns a number and fills the
+ * buffer, glibc's with _GNU_SOURCE returns the text, which may lie elsewhere. */
+static void describe_errno(char *reason, size_t n, int number)
+{
+#if defined(__GLIBC__) && defined(_GNU_SOURCE)
+    const char *text = strerror_r(number, reason, n);
+    if (text != reason)
+        snprintf(reason, n, "%s", text);
+#else
+    if (strerror_r(number, reason, n) != 0)
+        snprintf(reason, n, "error %d", number);
+#endif
+}
+
 eai_status eai_error_set_errno(eai_error *err, const char *fmt, ...)
 {
     int number = errno;
@@ -75,8 +89,7 @@ eai_status eai_error_set_errno(eai_error *err, const char *fmt, ...)
 
     if (!err)
         return code;
-    if (strerror_r(number, reason, sizeof(reason)) != 0)
-        snprintf(reason, sizeof(reason), "error %d", number);
+    describe_errno(reason, sizeof(reason), number);
     va_start(args, fmt);
     int n = vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);

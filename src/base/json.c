@@ -13,7 +13,8 @@ eai_status eai_json_parse(json_t **out, const char *text, size_t n, const char *
     *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
     if (*out)
         return EAI_OK;
-    if (json_error_code(&e) == json_error_out_of_memory)
+    /* jansson 2.14 leaves the message empty for most allocations that fail */
+    if (json_error_code(&e) == json_error_out_of_memory || e.text[0] == '\0')
         return eai_error_set(err, EAI_ERR_NOMEM, "%s: no memory for the JSON value", label);
     return eai_error_set(err, EAI_ERR_FORMAT, "%s:%d:%d: no valid JSON: %s", label, e.line,
                          e.column, e.text);

@@ -1,9 +1,9 @@
 /* Options: from words, the environment and a config file to the fields of a struct.
  *
- * Why one table: see options.h. How: the four sources are applied in the order of their precedence, each
- * writing over the one before and leaving its name as the origin. Text becomes a value in assign_text(),
- * JSON in assign_json(), and both end in the same store_...() functions, where the limits are. What it does not
- * do: print anything. Start at eai_options_parse(). */
+ * Why one table: see options.h. How: the four sources are applied in the order of their precedence,
+ * each writing over the one before and leaving its name as the origin. Text becomes a value in
+ * assign_text(), JSON in assign_json(), and both end in the same store_...() functions, where the
+ * limits are. What it does not do: print anything. Start at eai_options_parse(). */
 #include "base/options_internal.h"
 
 #include <ctype.h>
@@ -14,13 +14,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include <jansson.h>
-
 #include <efficientai/alloc.h>
-#include <efficientai/fs.h>
 
 #include "base/arena.h"
-#include "base/strbuf.h"
+#include "base/json.h"
 
 #include "base/banned.h"
 
@@ -44,7 +41,7 @@ typedef struct parser {
 
 /* Where a value comes from, for messages and origins. */
 typedef struct source {
-    const char *label;  /* "--rank", "environment EFFICIENTAI_RANK", "config 'x.json': key 'rank'" */
+    const char *label; /* "--rank", "environment EFFICIENTAI_RANK", "config 'x.json': key 'rank'" */
     const char *origin; /* "command line", ... */
     eai_status code;    /* of the error when the value is not allowed */
 } source;
@@ -81,7 +78,8 @@ static const eai_option *find_key(const eai_option_set *set, char key)
     return NULL;
 }
 
-/* The option's name nearest to a misspelt one, or NULL. `general`: --config and its like count too. */
+/* The option's name nearest to a misspelt one, or NULL. `general`: --config and its like count too.
+ */
 static const char *nearest_name(const eai_option_set *set, const char *word, bool general)
 {
     static const char *const others[] = {"config", "print-config", "help"};
@@ -218,7 +216,8 @@ static eai_status assign_float(parser *p, const eai_option *o, const char *text,
 
 static eai_status assign_flag(parser *p, const eai_option *o, const char *text, const source *from)
 {
-    static const char *const words[2][4] = {{"0", "false", "no", "off"}, {"1", "true", "yes", "on"}};
+    static const char *const words[2][4] = {{"0", "false", "no", "off"},
+                                            {"1", "true", "yes", "on"}};
 
     for (int value = 0; value < 2; value++)
         for (int i = 0; i < 4; i++)
@@ -256,12 +255,10 @@ static eai_status assign_text(parser *p, const eai_option *o, const char *text, 
 /* Defaults go the way of all values, so a default that is not allowed cannot hide. */
 static eai_status apply_defaults(parser *p)
 {
-    static const size_t bytes[] = {[EAI_OPT_FLAG] = sizeof(bool),
-                                   [EAI_OPT_INT] = sizeof(int64_t),
-                                   [EAI_OPT_FLOAT] = sizeof(double),
-                                   [EAI_OPT_STRING] = sizeof(char *),
-                                   [EAI_OPT_PATH] = sizeof(char *),
-                                   [EAI_OPT_ENUM] = sizeof(char *)};
+    static const size_t bytes[] = {
+        [EAI_OPT_FLAG] = sizeof(bool),    [EAI_OPT_INT] = sizeof(int64_t),
+        [EAI_OPT_FLOAT] = sizeof(double), [EAI_OPT_STRING] = sizeof(char *),
+        [EAI_OPT_PATH] = sizeof(char *),  [EAI_OPT_ENUM] = sizeof(char *)};
 
     for (size_t i = 0; i < p->set->n_options; i++) {
         const eai_option *o = &p->set->table[i];
@@ -279,16 +276,19 @@ static eai_status apply_defaults(parser *p)
 
 /* ---- Values from a config file --------------------------------------------------------------- */
 
-/* A JSON value as its text, for messages; "?" when memory is out. */
+/* A JSON value as its text, for messages; a long one is only hinted at. */
 static void show_json(char *buf, size_t n, const json_t *value)
 {
     size_t length = json_dumpb(value, buf, n - 1, JSON_ENCODE_ANY | JSON_COMPACT);
 
     if (length > n - 1) {
-        snprintf(buf, n, "%s", json_is_object(value) ? "{...}" : json_is_array(value) ? "[...]" : "...");
+        snprintf(buf, n, "%s",
+                 json_is_object(value)  ? "{...}"
+                 : json_is_array(value) ? "[...]"
+                                        : "...");
         return;
     }
-    buf[length ? length : 0] = '\0';
+    buf[length] = '\0';
 }
 
 static eai_status wrong_json_type(parser *p, const json_t *value, const char *wanted,
@@ -326,9 +326,9 @@ static eai_status assign_json(parser *p, const eai_option *o, const json_t *valu
     }
 }
 
-/* Applies each key of the object. Two spellings of one option would leave it to chance which counts:
- * refused. */
-static eai_status apply_json(parser *p, const json_t *root, const char *path)
+/* Applies each key of the object. Two spellings of one option would leave it to chance which
+ * counts: refused. */
+static eai_status apply_json(parser *p, json_t *root, const char *path)
 {
     const char *origin = eai_arena_printf(p->set->arena, "config %s", path);
     bool *seen = eai_arena_zeroed(p->set->arena, p->set->n_options, sizeof(*seen));
@@ -336,16 +336,14 @@ static eai_status apply_json(parser *p, const json_t *root, const char *path)
 
     if (!origin || !seen)
         return out_of_memory(p);
-    /* The iterator's functions take no const object, though they change nothing. */
-    json_t *object = json_incref((json_t *)(uintptr_t)root);
     eai_status st = EAI_OK;
-    for (at = json_object_iter(object); at && st == EAI_OK; at = json_object_iter_next(object, at)) {
+    for (at = json_object_iter(root); at && st == EAI_OK; at = json_object_iter_next(root, at)) {
         const char *key = json_object_iter_key(at);
         const eai_option *o = find_option(p->set, key, strlen(key));
         const char *near = o ? NULL : nearest_name(p->set, key, false);
         if (!o) {
-            st = eai_error_set(p->err, EAI_ERR_ARGUMENT, "config '%s': unknown key '%s'%s%s%s", path,
-                               key, near ? "; did you mean '" : "", near ? near : "",
+            st = eai_error_set(p->err, EAI_ERR_ARGUMENT, "config '%s': unknown key '%s'%s%s%s",
+                               path, key, near ? "; did you mean '" : "", near ? near : "",
                                near ? "'?" : "");
             break;
         }
@@ -362,31 +360,21 @@ static eai_status apply_json(parser *p, const json_t *root, const char *path)
         source from = {label, origin, EAI_ERR_ARGUMENT};
         st = assign_json(p, o, json_object_iter_value(at), &from);
     }
-    json_decref(object);
     return st;
 }
 
 static eai_status apply_config(parser *p, const char *path)
 {
-    json_error_t where;
-    char *text = NULL;
-    size_t n = 0;
+    json_t *root = NULL;
 
-    eai_status st = eai_fs_read_file(&text, &n, path, CONFIG_MAX, p->err);
+    eai_status st = eai_json_load(&root, path, CONFIG_MAX, p->err);
     if (st != EAI_OK)
         return eai_error_context(p->err, st, "config");
-    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
-    if (!root && json_error_code(&where) == json_error_out_of_memory)
-        st = out_of_memory(p);
-    else if (!root)
-        st = eai_error_set(p->err, EAI_ERR_FORMAT, "config '%s': line %d: %s", path, where.line,
-                           where.text);
-    else if (!json_is_object(root))
-        st = eai_error_set(p->err, EAI_ERR_FORMAT, "config '%s': not an object of options", path);
-    else
+    if (json_is_object(root))
         st = apply_json(p, root, path);
+    else
+        st = eai_error_set(p->err, EAI_ERR_FORMAT, "config '%s': not an object of options", path);
     json_decref(root);
-    eai_free(text);
     return st;
 }
 
@@ -414,7 +402,14 @@ static eai_status apply_environment(parser *p, const char *prefix)
 /* ---- Values from the command line ------------------------------------------------------------ */
 
 /* What one word of the command line is. */
-typedef enum word_kind { WORD_OPERAND, WORD_END, WORD_OPTION, WORD_CONFIG, WORD_PASSED, WORD_UNKNOWN } word_kind;
+typedef enum word_kind {
+    WORD_OPERAND,
+    WORD_END,
+    WORD_OPTION,
+    WORD_CONFIG,
+    WORD_PASSED,
+    WORD_UNKNOWN
+} word_kind;
 
 typedef struct word {
     word_kind kind;
@@ -499,8 +494,9 @@ static eai_status unknown_word(const parser *p, const char *text)
                          (int)(name - text), text, shown, prefix, near);
 }
 
-/* The value of the option at argv[*i], from behind its "=" or from the next word (*i is then moved).
- * A next word that is itself an option of the table, or begins with "--", is no value: somebody forgot one. */
+/* The value of the option at argv[*i], from behind its "=" or from the next word (*i is then
+ * moved). A next word that is itself an option of the table, or begins with "--", is no value:
+ * somebody forgot one. */
 static eai_status take_value(const char **out, const parser *p, const word *w, const char *name,
                              const char *value_name, int *i, int argc, char **argv)
 {
@@ -547,8 +543,8 @@ static eai_status add_operand(parser *p, const char *text)
     return EAI_OK;
 }
 
-/* Goes over the words. With `config` only --config is looked at, and its value given back (NULL: none);
- * without, everything else is applied. */
+/* Goes over the words. With `config` only --config is looked at, and its value given back (NULL:
+ * none); without, everything else is applied. */
 static eai_status walk_words(parser *p, const char **config, int argc, char **argv)
 {
     bool ended = false;
@@ -577,7 +573,8 @@ static eai_status walk_words(parser *p, const char **config, int argc, char **ar
             if (!config)
                 st = apply_option(p, &w, &i, argc, argv);
             else if (w.option->type != EAI_OPT_FLAG)
-                st = take_value(&value, p, &w, w.option->name, w.option->value_name, &i, argc, argv);
+                st =
+                    take_value(&value, p, &w, w.option->name, w.option->value_name, &i, argc, argv);
             break;
         case WORD_UNKNOWN:
             st = unknown_word(p, argv[i]);
@@ -603,7 +600,8 @@ static eai_status check_required(const parser *p)
 
 /* ---- The public face ------------------------------------------------------------------------- */
 
-static eai_status create_set(eai_option_set **out, const eai_option *table, int argc, eai_error *err)
+static eai_status create_set(eai_option_set **out, const eai_option *table, int argc,
+                             eai_error *err)
 {
     eai_option_set *set = eai_alloc_zeroed(1, sizeof(*set));
 

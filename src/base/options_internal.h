@@ -1,4 +1,5 @@
-/* Shared by options.c (parsing) and options_text.c (help, JSON, spelling). Nobody else includes it. */
+/* Shared by options.c (parsing) and options_text.c (help, JSON, spelling). Nobody else includes it.
+ */
 #ifndef EAI_BASE_OPTIONS_INTERNAL_H
 #define EAI_BASE_OPTIONS_INTERNAL_H
 

@@ -13,9 +13,9 @@
 
 #include "base/banned.h"
 
-#define TEXT_MAX ((size_t)1 << 20)
+#define TEXT_MAX  ((size_t)1 << 20)
 #define MIN_WIDTH 40
-#define MAX_LEFT 30 /* the column at which help texts start, at most */
+#define MAX_LEFT  30 /* the column at which help texts start, at most */
 
 /* ---- Ranges ---------------------------------------------------------------------------------- */
 
@@ -37,8 +37,8 @@ const char *options__allowed_range(char buf[OPTIONS_RANGE_MAX], const eai_option
 
 /* ---- Spelling -------------------------------------------------------------------------------- */
 
-/* The optimal string alignment distance: the usual table of prefixes against prefixes, of which three
- * rows are enough, with the extra step that two swapped neighbours cost one. */
+/* The optimal string alignment distance: the usual table of prefixes against prefixes, of which
+ * three rows are enough, with the extra step that two swapped neighbours cost one. */
 size_t options__distance(const char *a, const char *b)
 {
     enum { LONGEST = 64 };
@@ -95,7 +95,8 @@ const char *eai_did_you_mean(const char *word, const char *const *candidates, si
 /* ---- Help ------------------------------------------------------------------------------------ */
 
 static const eai_option general_options[] = {
-    {"config", 0, EAI_OPT_PATH, 0, NULL, "FILE", "read options from a JSON file", .group = "General"},
+    {"config", 0, EAI_OPT_PATH, 0, NULL, "FILE", "read options from a JSON file",
+     .group = "General"},
     {"print-config", 0, EAI_OPT_FLAG, 0, NULL, NULL, "print the effective options as JSON and stop",
      .group = "General"},
     {"help", 'h', EAI_OPT_FLAG, 0, NULL, NULL, "show this help", .group = "General"},
