@@ -170,7 +170,7 @@ static eai_status prefix_length(size_t *out, const conversation *c, size_t n, bo
     char *text = NULL;
 
     EAI_TRY(eai_chat_render(&text, out, c->tpl, c->messages, n, prompt, err));
-    bool fits = *out <= c->n_text && memcmp(text, c->text, *out) == 0;
+    bool fits = text && *out <= c->n_text && memcmp(text, c->text, *out) == 0;
     eai_free(text);
     if (fits)
         return EAI_OK;

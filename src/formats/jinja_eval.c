@@ -130,7 +130,7 @@ static jinja_scope *new_scope(jinja_run *r, jinja_scope *parent)
 
 static bool assign_attribute(jinja_run *r, const jinja_node *target, jinja_value value)
 {
-    jinja_value owner;
+    jinja_value owner = {.kind = JINJA_ABSENT};
 
     if (!evaluate(r, &owner, target->a))
         return false;
@@ -288,7 +288,7 @@ static bool slice(jinja_run *r, jinja_value *out, const jinja_value *v, const ji
     int64_t step = 1;
     bool given[3];
     jinja_list *items = NULL;
-    jinja_value result;
+    jinja_value result = {.kind = JINJA_ABSENT};
 
     if (v->kind != JINJA_LIST && v->kind != JINJA_STRING)
         return v->kind == JINJA_UNDEFINED
@@ -332,8 +332,8 @@ static bool slice(jinja_run *r, jinja_value *out, const jinja_value *v, const ji
 
 static bool evaluate_index(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value v;
-    jinja_value key;
+    jinja_value v = {.kind = JINJA_ABSENT};
+    jinja_value key = {.kind = JINJA_ABSENT};
 
     if (!evaluate(r, &v, n->a))
         return false;
@@ -346,8 +346,8 @@ static bool evaluate_index(jinja_run *r, jinja_value *out, const jinja_node *n)
 
 static bool evaluate_binary(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value a;
-    jinja_value b;
+    jinja_value a = {.kind = JINJA_ABSENT};
+    jinja_value b = {.kind = JINJA_ABSENT};
 
     if (!evaluate(r, &a, n->a) || !evaluate(r, &b, n->b))
         return false;
@@ -357,13 +357,13 @@ static bool evaluate_binary(jinja_run *r, jinja_value *out, const jinja_node *n)
 
 static bool evaluate_comparison(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value left;
+    jinja_value left = {.kind = JINJA_ABSENT};
     bool holds = true;
 
     if (!evaluate(r, &left, n->a))
         return false;
     for (const jinja_node *operand = n->list; operand && holds; operand = operand->next) {
-        jinja_value right;
+        jinja_value right = {.kind = JINJA_ABSENT};
 
         if (!evaluate(r, &right, operand->a) || !jinja__hold(r, &holds, operand->op, &left, &right))
             return false;
@@ -375,7 +375,7 @@ static bool evaluate_comparison(jinja_run *r, jinja_value *out, const jinja_node
 
 static bool evaluate_sign(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value v;
+    jinja_value v = {.kind = JINJA_ABSENT};
 
     return evaluate(r, &v, n->a) && jinja__sign(r, out, &v, n->kind == JINJA_N_NEGATE);
 }
@@ -395,7 +395,7 @@ static bool evaluate_logic(jinja_run *r, jinja_value *out, const jinja_node *n)
 
 static bool evaluate_condition(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value condition;
+    jinja_value condition = {.kind = JINJA_ABSENT};
 
     if (!evaluate(r, &condition, n->b))
         return false;
@@ -411,12 +411,12 @@ static bool evaluate_condition(jinja_run *r, jinja_value *out, const jinja_node 
 
 static bool evaluate_list(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value list;
+    jinja_value list = {.kind = JINJA_ABSENT};
 
     if (!jinja__new_list(r, &list, 0, n->kind == JINJA_N_TUPLE))
         return false;
     for (const jinja_node *item = n->list; item; item = item->next) {
-        jinja_value v;
+        jinja_value v = {.kind = JINJA_ABSENT};
 
         if (!evaluate(r, &v, item) || !jinja__append(r, list.u.list, v))
             return false;
@@ -427,13 +427,13 @@ static bool evaluate_list(jinja_run *r, jinja_value *out, const jinja_node *n)
 
 static bool evaluate_dict(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value dict;
+    jinja_value dict = {.kind = JINJA_ABSENT};
 
     if (!jinja__new_dict(r, &dict, JINJA_DICT))
         return false;
     for (const jinja_node *pair = n->list; pair; pair = pair->next) {
-        jinja_value key;
-        jinja_value value;
+        jinja_value key = {.kind = JINJA_ABSENT};
+        jinja_value value = {.kind = JINJA_ABSENT};
 
         if (!evaluate(r, &key, pair->a) || !evaluate(r, &value, pair->b) ||
             !jinja__put(r, dict.u.dict, key, value))
@@ -447,13 +447,13 @@ static bool evaluate_dict(jinja_run *r, jinja_value *out, const jinja_node *n)
 
 static bool evaluate_arguments(jinja_run *r, jinja_arguments *out, const jinja_node *first)
 {
-    jinja_value positional;
-    jinja_value keywords;
+    jinja_value positional = {.kind = JINJA_ABSENT};
+    jinja_value keywords = {.kind = JINJA_ABSENT};
 
     if (!jinja__new_list(r, &positional, 0, true) || !jinja__new_dict(r, &keywords, JINJA_DICT))
         return false;
     for (const jinja_node *n = first; n; n = n->next) {
-        jinja_value v;
+        jinja_value v = {.kind = JINJA_ABSENT};
         bool is_keyword = n->kind == JINJA_N_KEYWORD;
 
         if (!evaluate(r, &v, is_keyword ? n->a : n))
@@ -526,7 +526,7 @@ static bool call_macro(jinja_run *r, jinja_value *out, const jinja_macro *m,
 
 static bool evaluate_callee(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value self;
+    jinja_value self = {.kind = JINJA_ABSENT};
 
     if (n->kind != JINJA_N_ATTRIBUTE)
         return evaluate(r, out, n);
@@ -541,7 +541,7 @@ static bool evaluate_callee(jinja_run *r, jinja_value *out, const jinja_node *n)
 
 static bool evaluate_call(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value callee;
+    jinja_value callee = {.kind = JINJA_ABSENT};
     jinja_arguments arguments;
 
     if (!evaluate_callee(r, &callee, n->a))
@@ -587,7 +587,7 @@ static bool evaluate_filter(jinja_run *r, jinja_value *out, const jinja_node *n)
 
 static bool evaluate_kind(jinja_run *r, jinja_value *out, const jinja_node *n)
 {
-    jinja_value v;
+    jinja_value v = {.kind = JINJA_ABSENT};
 
     switch (n->kind) {
     case JINJA_N_LITERAL:
@@ -653,7 +653,7 @@ static bool write_out(jinja_run *r, const jinja_value *text)
 
 static bool execute_output(jinja_run *r, const jinja_node *n)
 {
-    jinja_value v;
+    jinja_value v = {.kind = JINJA_ABSENT};
 
     return evaluate(r, &v, n->a) && jinja__to_string(r, &v, &v) && write_out(r, &v);
 }
@@ -675,12 +675,12 @@ static bool execute_if(jinja_run *r, const jinja_node *n)
 static bool filter_items(jinja_run *r, jinja_list **items, const jinja_node *n)
 {
     jinja_scope *outer = r->scope;
-    jinja_value kept;
+    jinja_value kept = {.kind = JINJA_ABSENT};
 
     if (!jinja__new_list(r, &kept, 0, false))
         return false;
     for (size_t i = 0; i < (*items)->n; i++) {
-        jinja_value holds;
+        jinja_value holds = {.kind = JINJA_ABSENT};
 
         r->scope = new_scope(r, outer);
         if (!r->scope || !assign_target(r, n->a, (*items)->items[i]) ||
@@ -697,7 +697,7 @@ static bool execute_for(jinja_run *r, const jinja_node *n)
 {
     static const jinja_value loop_name = {.kind = JINJA_STRING, .n = 4, .u.s = "loop"};
     jinja_scope *outer = r->scope;
-    jinja_value iterable;
+    jinja_value iterable = {.kind = JINJA_ABSENT};
     jinja_list *items = NULL;
 
     if (!evaluate(r, &iterable, n->b) || !jinja__to_list(r, &items, &iterable))
@@ -729,7 +729,7 @@ static bool execute_for(jinja_run *r, const jinja_node *n)
 
 static bool execute_set(jinja_run *r, const jinja_node *n)
 {
-    jinja_value v;
+    jinja_value v = {.kind = JINJA_ABSENT};
 
     if (n->kind == JINJA_N_SET) {
         if (!evaluate(r, &v, n->b))
@@ -800,7 +800,7 @@ static bool execute(jinja_run *r, const jinja_node *first)
 
 static bool define_variables(jinja_run *r, const json_t *variables)
 {
-    jinja_value all;
+    jinja_value all = {.kind = JINJA_ABSENT};
 
     if (!jinja__from_json(r, &all, variables, 0))
         return false;

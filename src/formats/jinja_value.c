@@ -427,7 +427,7 @@ bool jinja__take_buffer(jinja_run *r, jinja_value *out, eai_strbuf *b)
 static void print_float(eai_strbuf *b, double f, bool json)
 {
     char text[40];
-    char digits[20];
+    char digits[20] = "";
     size_t n = 0;
     int precision = 0;
 
@@ -589,12 +589,10 @@ static void print_json_string(eai_strbuf *b, const jinja_value *v, bool ascii)
 
         if (escape)
             eai_strbuf_printf(b, "\\%c", letters[escape - escapes]);
-        else if (length == 1 && (c < 32 || (ascii && c == 127)))
-            eai_strbuf_printf(b, "\\u%04x", (unsigned)c);
         else if (ascii && length > 3)
             eai_strbuf_printf(b, "\\u%04x\\u%04x", (unsigned)(0xD800 + ((c - 0x10000) >> 10)),
                               (unsigned)(0xDC00 + ((c - 0x10000) & 0x3FF)));
-        else if (ascii && length > 1)
+        else if (length > 0 && (c < 32 || (ascii && c > 126)))
             eai_strbuf_printf(b, "\\u%04x", (unsigned)c);
         else
             eai_strbuf_bytes(b, v->u.s + at, length ? length : 1);
@@ -659,10 +657,10 @@ static bool print_json_key(json_printer *p, const jinja_value *key)
     return true;
 }
 
-/* The keys' order when sorted: an index list, by insertion, because the objects are small. */
-static bool sort_entries(jinja_run *r, const jinja_entry ***out, const jinja_dict *dict, bool sort)
+/* A copy of the entries, sorted or not: by insertion, because the objects are small. */
+static bool sort_entries(jinja_run *r, jinja_entry **out, const jinja_dict *dict, bool sort)
 {
-    const jinja_entry **order = jinja__alloc(r, dict->n + 1, sizeof(*order));
+    jinja_entry *order = jinja__alloc(r, dict->n + 1, sizeof(*order));
 
     if (!order)
         return false;
@@ -671,13 +669,13 @@ static bool sort_entries(jinja_run *r, const jinja_entry ***out, const jinja_dic
 
         for (int c = 0; sort && at > 0; at--) {
             if (!jinja__charge(r, 1) ||
-                !jinja__compare(r, &c, &order[at - 1]->key, &dict->entries[i].key))
+                !jinja__compare(r, &c, &order[at - 1].key, &dict->entries[i].key))
                 return false;
             if (c <= 0)
                 break;
             order[at] = order[at - 1];
         }
-        order[at] = &dict->entries[i];
+        order[at] = dict->entries[i];
     }
     *out = order;
     return true;
@@ -685,7 +683,7 @@ static bool sort_entries(jinja_run *r, const jinja_entry ***out, const jinja_dic
 
 static bool print_json_dict(json_printer *p, const jinja_dict *dict)
 {
-    const jinja_entry **order = NULL;
+    jinja_entry *order = NULL;
 
     if (!sort_entries(p->r, &order, dict, p->style->sort_keys))
         return false;
@@ -695,10 +693,10 @@ static bool print_json_dict(json_printer *p, const jinja_dict *dict)
         if (i)
             json_separator(p, &p->style->item_separator, p->style->pretty ? "," : ", ");
         json_newline(p);
-        if (!print_json_key(p, &order[i]->key))
+        if (!print_json_key(p, &order[i].key))
             return false;
         json_separator(p, &p->style->key_separator, ": ");
-        if (!print_json(p, &order[i]->value))
+        if (!print_json(p, &order[i].value))
             return false;
     }
     p->level--;

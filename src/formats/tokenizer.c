@@ -151,11 +151,13 @@ static eai_status copy_token(eai_tokenizer *t, size_t id, const eai_tokenizer_op
     if (type < EAI_TOKEN_NORMAL || type > EAI_TOKEN_BYTE)
         return eai_error_set(err, EAI_ERR_FORMAT, "token %zu has type %d, not 1 to 6", id,
                              (int)type);
-    char *copy = eai_arena_strndup(t->arena, text, n);
+    char *copy = eai_arena_alloc(t->arena, n + 1);
     char *piece = copy;
     size_t n_piece = n;
-    if (copy)
-        memcpy(copy, text, n); /* a text may hold a NUL */
+    if (copy) {
+        memcpy(copy, text, n); /* no strndup: a text may hold a NUL */
+        copy[n] = '\0';
+    }
     if (copy && !is_plain(type)) {
         piece = eai_arena_alloc(t->arena, n + 1);
         if (piece) {

@@ -400,6 +400,26 @@ static void test_look_ups(void **state)
     eai_tokenizer_free(NULL);
 }
 
+static void test_a_token_may_hold_a_nul(void **state)
+{
+    eai_error err = EAI_ERROR_INIT;
+    const char *const tokens[] = {"a", "b\0cdefghijklmnop"};
+    const size_t bytes[] = {1, 16};
+    eai_tokenizer_opts o = EAI_TOKENIZER_OPTS_INIT;
+    eai_tokenizer *t = NULL;
+    size_t n = 0;
+
+    (void)state;
+    o.tokens = tokens;
+    o.token_bytes = bytes;
+    o.n_tokens = 2;
+    assert_ok(eai_tokenizer_create(&t, &o, &err), &err);
+    assert_memory_equal(eai_tokenizer_piece(t, 1, &n), tokens[1], 16);
+    assert_int_equal(n, 16);
+    assert_int_equal(eai_tokenizer_find(t, tokens[1], 16), 1);
+    eai_tokenizer_free(t);
+}
+
 /* --- threads, bad input, memory --- */
 
 static void *encode_many(void *ud)
@@ -559,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_unfinished_characters_are_held_back),
         cmocka_unit_test(test_look_ups),
+        cmocka_unit_test(test_a_token_may_hold_a_nul),
         cmocka_unit_test(test_threads_share_a_tokenizer),
         cmocka_unit_test(test_bad_vocabularies_are_refused),
         cmocka_unit_test(test_files_without_a_usable_tokenizer_are_refused),

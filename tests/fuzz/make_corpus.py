@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets' corpora: corpus/{gguf,safetensors,jsonl,npy}/*.
+"""Writes the seeds of the fuzz targets' corpora: corpus/{gguf,safetensors,jsonl,npy,tokenizer,jinja}/*.
 
     python3 tests/fuzz/make_corpus.py
 Small valid files, each of them cut short, and files that lie. Nothing but the standard library is
@@ -178,3 +178,57 @@ put("npy", "length_huge", npy(good, bytes(24), 2, (1 << 32) - 1))
 put("npy", "unclosed", npy(b"{'descr': '<f4"))
 for n in (0, 5, 6, 9, 10, 40, len(array) - 1):
     put("npy", f"cut_at_{n}", array[:n])
+
+# --- tokenizer: byte 0 below 128 chooses pre-tokenizer and flags, from 128 on the rest is a vocabulary ---
+
+texts = {
+    "words": "abc ab  a 12 345 it's I'LL\n\n x\r\n",
+    "added": "<u>u<|a|><|a<u> <|a|",
+    "scripts": "\u00e9\u4e2d\u6587 \u0661\u0662 \U0001f600\u200d\U0001f468 e\u0301 \u3000\u2003x",
+    "empty": "",
+}
+for k, (name, t) in enumerate(texts.items()):
+    put("tokenizer", name, bytes([2 * k + 1]) + t.encode())
+    put("tokenizer", name + "_llama", bytes([9]) + t.encode())
+put("tokenizer", "long_word", b"\x01" + b"abca" * 40)
+put("tokenizer", "spaces", b"\x05" + b" " * 200 + b"\n" * 60 + b"x")
+put("tokenizer", "invalid", b"\x04a\xff\xfe\x80b\xc3 \xe2\x82 \xed\xa0\x80 \xf4\x90\x80\x80\xc0\x80\xf0\x9f")
+put("tokenizer", "nul", b"\x03a\0b\0\0 c")
+put("tokenizer", "vocabulary", b"\x80a\nb\nab\na b\n!<x>\nabab\nab ab\n!<x>")
+put("tokenizer", "vocabulary_twice", b"\x80a\na\naa\na a\na a\n")
+put("tokenizer", "vocabulary_no_token", b"\x80a\na b\n")
+put("tokenizer", "vocabulary_only_merge", b"\x80a b\n")
+put("tokenizer", "vocabulary_blank", b"\x80a\n \n")
+put("tokenizer", "vocabulary_empty_tokens", b"\x80\n\n!\n!\n\xc4\xa0\n")
+
+# --- jinja ---
+
+whole_template = (
+    "{%- macro f(a, b=1) -%}{{ a|tojson(indent=2) }}{% endmacro %}{% set ns = namespace(x={'a': [1, 2.5e3]}) %}\n"
+    "{% for m in messages[1:][::-1] if m.role is not sameas 'x' %}{% if loop.first and not m %}a{% elif 1 %}\n"
+    "{{ f('\\u00e9', b=-1) ~ (m.content | trim) }}{% else %}{% set ns.x = 0x1F %}{% endif %}{# c #}{% endfor %}\n"
+    "{% raw %}{{{% endraw %}{% set t %}x{% endset %}{% generation %}{{ t }}{% endgeneration %}"
+)
+templates = {
+    "whole": whole_template,
+    "chatml": "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}",
+    "space": "a\n  {%- if n -%}  \n b \n {%+ endif +%}\n c {#- x -#}\r\n\r d {{- n -}} e\n",
+    "filters": "{{ messages|map(attribute='role')|join(', ') }}{{ [3,1]|sort|reverse|list }}{{ 'a b'|replace('a','b')|upper|indent(2) }}",
+    "select": "{{ messages|selectattr('role','equalto','user')|list|length }}{{ [1,2]|select('odd')|first }}{{ [1,1]|unique|list }}",
+    "methods": "{{ ' a,b '.strip().split(',',1) }}{{ 'ab'.find('b') }}{{ 'x\ny'.splitlines() }}{{ {'a':1}.items()|list }}",
+    "slices": "{{ 'abc\u00e9'[::-1] }}{{ [1,2,3][-2:] }}{{ 'abc'[9:] }}{{ [1][5] }}{{ 'abc'[1:0:-1] }}",
+    "arithmetic": "{{ 7//-2 }}{{ -7%3 }}{{ 2**62 }}{{ 1/3 }}{{ 1e300*1e300 }}{{ 'ab'*3 }}{{ 1<2<3 }}{{ 9223372036854775807+1 }}",
+    "loops": "{% for a in range(9) %}{% if a==2 %}{% continue %}{% elif a==5 %}{% break %}{% endif %}{{ loop.index }}{% else %}x{% endfor %}",
+    "recursion": "{% macro f(n) %}{{ f(n+1) }}{% endmacro %}{{ f(0) }}",
+    "endless": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "doubling": "{% set ns=namespace(s='ab') %}{% for i in range(99) %}{% set ns.s=ns.s+ns.s %}{% endfor %}",
+    "raise": "{{ raise_exception('no') }}",
+    "deep": "{{ " + "(" * 300 + ")" * 300 + " }}",
+    "strings": "{{ '\\x41\\u00e9\\101\\\\\\'\\n\\q' \"b\" }}{{ 'a\\",
+    "include": "{% include 'x' %}",
+    "empty": "",
+}
+for name, t in templates.items():
+    put("jinja", name, t.encode())
+for n in (1, 3, 9, 40, 70, 120, 200, 260, 330):
+    put("jinja", f"cut_at_{n}", whole_template.encode()[:n])

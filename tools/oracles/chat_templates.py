@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What Jinja2 makes of chat templates, for tests/formats/test_jinja.c and test_chat.c.
 
-    .venv-oracles/bin/pip install jinja2 tokenizers gguf
+    python3 -m venv .venv-oracles && .venv-oracles/bin/pip install -r tools/oracles/requirements.txt
     .venv-oracles/bin/python tools/oracles/chat_templates.py MODEL.gguf     # writes tests/data/chat_templates.json
 
 Jinja2 runs as `transformers` runs it for chat templates: an immutable sandbox, trim_blocks, lstrip_blocks, loop
