@@ -74,20 +74,20 @@ static const struct {
 
 /* GGUF's storage types. Those without a type of ours are listed so that the error can name them. */
 typedef struct storage {
-    uint32_t number;
     const char *name;
+    uint32_t number;
     int dtype; /* eai_dtype or -1 */
 } storage;
 
 static const storage storages[] = {
-    {0, "F32", EAI_F32},    {1, "F16", EAI_F16},  {2, "Q4_0", EAI_Q4_0}, {3, "Q4_1", EAI_Q4_1},
-    {6, "Q5_0", -1},        {7, "Q5_1", -1},      {8, "Q8_0", EAI_Q8_0}, {9, "Q8_1", -1},
-    {10, "Q2_K", -1},       {11, "Q3_K", -1},     {12, "Q4_K", -1},      {13, "Q5_K", -1},
-    {14, "Q6_K", -1},       {15, "Q8_K", -1},     {16, "IQ2_XXS", -1},   {17, "IQ2_XS", -1},
-    {18, "IQ3_XXS", -1},    {19, "IQ1_S", -1},    {20, "IQ4_NL", -1},    {21, "IQ3_S", -1},
-    {22, "IQ2_S", -1},      {23, "IQ4_XS", -1},   {24, "I8", -1},        {25, "I16", -1},
-    {26, "I32", EAI_I32},   {27, "I64", EAI_I64}, {28, "F64", EAI_F64},  {29, "IQ1_M", -1},
-    {30, "BF16", EAI_BF16}, {34, "TQ1_0", -1},    {35, "TQ2_0", -1},     {39, "MXFP4", -1},
+    {"F32", 0, EAI_F32},    {"F16", 1, EAI_F16},  {"Q4_0", 2, EAI_Q4_0}, {"Q4_1", 3, EAI_Q4_1},
+    {"Q5_0", 6, -1},        {"Q5_1", 7, -1},      {"Q8_0", 8, EAI_Q8_0}, {"Q8_1", 9, -1},
+    {"Q2_K", 10, -1},       {"Q3_K", 11, -1},     {"Q4_K", 12, -1},      {"Q5_K", 13, -1},
+    {"Q6_K", 14, -1},       {"Q8_K", 15, -1},     {"IQ2_XXS", 16, -1},   {"IQ2_XS", 17, -1},
+    {"IQ3_XXS", 18, -1},    {"IQ1_S", 19, -1},    {"IQ4_NL", 20, -1},    {"IQ3_S", 21, -1},
+    {"IQ2_S", 22, -1},      {"IQ4_XS", 23, -1},   {"I8", 24, -1},        {"I16", 25, -1},
+    {"I32", 26, EAI_I32},   {"I64", 27, EAI_I64}, {"F64", 28, EAI_F64},  {"IQ1_M", 29, -1},
+    {"BF16", 30, EAI_BF16}, {"TQ1_0", 34, -1},    {"TQ2_0", 35, -1},     {"MXFP4", 39, -1},
 };
 
 typedef struct parser {
@@ -131,7 +131,7 @@ static eai_status copy_string(const char **out, parser *p, const char *text, siz
 /* The name of a tensor or a key: 1 to WEIGHTS__MAX_NAME bytes. */
 static eai_status take_name(const char **out, parser *p)
 {
-    const char *text = NULL;
+    const char *text = "";
     size_t n = 0;
 
     EAI_TRY(take_string(&text, &n, p));
@@ -153,7 +153,7 @@ static eai_status take_integer(int64_t *out, parser *p, value_type type)
         *out = eai_reader_u8(&p->r);
         break;
     case VALUE_I8:
-        *out = eai_reader_i8(&p->r);
+        *out = (int)eai_reader_i8(&p->r);
         break;
     case VALUE_U16:
         *out = eai_reader_u16(&p->r);
@@ -247,7 +247,7 @@ static eai_status take_array(weights__meta *m, parser *p)
 static eai_status take_value(weights__meta *m, parser *p)
 {
     uint32_t type = eai_reader_u32(&p->r);
-    const char *text = NULL;
+    const char *text = "";
     size_t n = 0;
     int64_t number = 0;
 
@@ -434,7 +434,7 @@ eai_status gguf__parse(eai_weights *w, const uint8_t *data, size_t n, eai_error 
     parser p = {.w = w, .err = err};
     uint64_t n_tensors = 0;
     uint64_t n_meta = 0;
-    uint64_t alignment = 0;
+    uint64_t alignment = DEFAULT_ALIGNMENT;
     weights__span *spans = NULL;
     eai_status st = EAI_OK;
 

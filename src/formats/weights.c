@@ -30,7 +30,8 @@ eai_status eai_weights_create(eai_weights **out, const char *label, eai_error *e
     return EAI_OK;
 nomem:
     eai_weights_close(w);
-    return eai_error_set(err, EAI_ERR_NOMEM, "%s: no memory for weights", label);
+    eai_error_set(err, EAI_ERR_NOMEM, "%s: no memory for weights", label);
+    return EAI_ERR_NOMEM;
 }
 
 void eai_weights_close(eai_weights *w)
@@ -84,18 +85,18 @@ eai_status eai_weights_parse(eai_weights **out, const void *data, size_t bytes, 
 eai_status eai_weights_open(eai_weights **out, const char *path, eai_error *err)
 {
     eai_map *map = NULL;
+    eai_weights *w = NULL;
     eai_status st = EAI_OK;
 
     *out = NULL;
-    st = eai_map_open(&map, path, err);
-    if (st != EAI_OK)
-        return st;
-    st = eai_weights_parse(out, eai_map_data(map), eai_map_size(map), path, err);
-    if (st != EAI_OK) {
+    EAI_TRY(eai_map_open(&map, path, err));
+    st = eai_weights_parse(&w, eai_map_data(map), eai_map_size(map), path, err);
+    if (!w) {
         eai_map_close(map);
         return st;
     }
-    (*out)->map = map;
+    w->map = map;
+    *out = w;
     return EAI_OK;
 }
 
@@ -124,14 +125,18 @@ eai_status weights__size(size_t *bytes, eai_dtype dtype, const eai_shape *shape,
 static eai_status grow(void **items, size_t *capacity, size_t n, size_t limit, size_t size,
                        const char *what, eai_error *err)
 {
-    if (n >= limit)
-        return eai_error_set(err, EAI_ERR_LIMIT, "more than %zu %s", limit, what);
-    if (n < *capacity)
+    if (n >= limit) {
+        eai_error_set(err, EAI_ERR_LIMIT, "more than %zu %s", limit, what);
+        return EAI_ERR_LIMIT;
+    }
+    if (*items && n < *capacity)
         return EAI_OK;
     size_t wanted = *capacity ? *capacity * 2 : 64;
     void *grown = eai_realloc_array(*items, wanted, size);
-    if (!grown)
-        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu %s", wanted, what);
+    if (!grown) {
+        eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu %s", wanted, what);
+        return EAI_ERR_NOMEM;
+    }
     *items = grown;
     *capacity = wanted;
     return EAI_OK;

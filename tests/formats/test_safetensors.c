@@ -2,6 +2,7 @@
  * (tests/data/reference.safetensors); headers that lie; files cut anywhere; flipped bits; tensors
  * made while writing; refused writes that leave the old file; allocations that fail. */
 #include "support/eai_test.h"
+#include "support/gguf_build.h"
 
 #include <stdlib.h>
 
@@ -230,6 +231,39 @@ static void test_what_cannot_be_written(void **state)
     eai_weights_close(w);
 }
 
+/* A GGUF file's metadata has types that safetensors lacks: its texts alone are written. */
+static void test_a_gguf_file_is_saved(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    eai_weights *w = NULL;
+    gguf_build b = {0};
+    char *folder = eai_test_make_folder();
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/out.safetensors", folder);
+    gguf_build_header(&b, 3, 1, 4);
+    gguf_build_meta_u32(&b, "a.number", 7);
+    gguf_build_meta_string(&b, "z.text", "last");
+    gguf_build_meta_string(&b, "b.text", "line\nbreak");
+    gguf_build_meta_array(&b, "c.none", GGUF_STRING, 0);
+    gguf_build_tensor(&b, "x", 2, (uint64_t[]){2, 1}, 0, 0);
+    gguf_build_pad(&b, 32);
+    gguf_build_bytes(&b, (float[]){1, 2}, 8);
+    assert_ok(eai_weights_parse(&w, b.data, b.n, "t.gguf", &err), &err);
+    assert_ok(eai_weights_save(w, path, NULL, &err), &err);
+    eai_weights_close(w);
+    assert_ok(eai_weights_open(&w, path, &err), &err);
+    assert_int_equal(eai_weights_meta_count(w), 2);
+    assert_string_equal(eai_weights_meta_key(w, 0), "b.text");
+    assert_string_equal(eai_weights_get_string(w, "b.text"), "line\nbreak");
+    assert_string_equal(eai_weights_get_string(w, "z.text"), "last");
+    assert_true(eai_shape_equal(&eai_weights_find(w, "x")->shape, &EAI_SHAPE2(1, 2)));
+    eai_weights_close(w);
+    gguf_build_free(&b);
+    eai_test_remove_folder(folder);
+}
+
 static void test_sets_in_memory(void **state)
 {
     (void)state;
@@ -424,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_we_write_the_reference_s_bytes),
         cmocka_unit_test(test_tensors_made_while_writing),
         cmocka_unit_test(test_what_cannot_be_written),
+        cmocka_unit_test(test_a_gguf_file_is_saved),
         cmocka_unit_test(test_sets_in_memory),
         cmocka_unit_test(test_headers_that_lie),
         cmocka_unit_test(test_unaligned_data),
