@@ -130,6 +130,8 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
     blocking how = {.g = choose_table(be, p)};
     how.serial = p->m * p->n * p->k < SERIAL_WORK;
     int threads = how.serial ? 1 : be->base.n_threads;
+    if (p->m == 0 || p->n == 0 || p->k == 0) /* nothing to cut */
+        return how;
     if (p->m <= CPU_DOT_ROWS && p->b.along_k && p->a.col == 1) {
         how.g = be->gemm;
         how.cut = CUT_DOT;
@@ -137,7 +139,7 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
     }
     /* Equal blocks of K rather than a short last one. */
     int64_t blocks = divide_up(p->k, how.g->kc);
-    how.kc = p->k > 0 ? round_up(divide_up(p->k, blocks), CPU_BLOCK) : CPU_BLOCK;
+    how.kc = round_up(divide_up(p->k, blocks), CPU_BLOCK);
     if (p->n <= 2 * how.g->nr && p->m > p->n)
         cut_rows(&how, p, threads);
     else

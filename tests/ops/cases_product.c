@@ -1,0 +1,86 @@
+/* Cases of products: matrices in every storage type, rows of tables, the cross-entropy of a
+ * product. */
+#include "ops/cases.h"
+
+static int build_matmul(eai_graph *g, const op_case *c, eai_tensor *const *in, eai_tensor **out)
+{
+    eai_matmul_opts opts = {c->p[0] != 0, c->p[1] != 0, c->p[2]};
+    out[0] = eai_matmul(g, in[0], in[1], opts);
+    return 1;
+}
+
+/* The planner may make one step of it. */
+static int build_matmul_add(eai_graph *g, const op_case *c, eai_tensor *const *in, eai_tensor **out)
+{
+    eai_matmul_opts opts = {c->p[0] != 0, c->p[1] != 0, c->p[2]};
+    out[0] = eai_add(g, eai_scale(g, in[2], 1.5), eai_matmul(g, in[0], in[1], opts));
+    return 1;
+}
+
+static int build_gather_rows(eai_graph *g, const op_case *c, eai_tensor *const *in,
+                             eai_tensor **out)
+{
+    (void)c;
+    out[0] = eai_gather_rows(g, in[0], in[1]);
+    return 1;
+}
+
+static int build_scatter_rows(eai_graph *g, const op_case *c, eai_tensor *const *in,
+                              eai_tensor **out)
+{
+    out[0] = eai_scatter_rows(g, in[0], in[1], (int64_t)c->p[0]);
+    return 1;
+}
+
+static int build_linear_ce(eai_graph *g, const op_case *c, eai_tensor *const *in, eai_tensor **out)
+{
+    (void)c;
+    out[0] = eai_linear_cross_entropy(g, in[0], in[1], in[2]);
+    return 1;
+}
+
+/* clang-format off */
+#define MATMUL(SA, SB, ta, tb, alpha) \
+    {EAI_OP_MATMUL, #ta #tb, build_matmul, {{FILL_VALUES, SA}, {FILL_VALUES, SB}}, {ta, tb, alpha}, .tolerance = 5e-6}
+#define MATMUL_ADD(SA, SB, SC, ta, tb) \
+    {EAI_OP_MATMUL, "add " #ta #tb, build_matmul_add, {{FILL_VALUES, SA}, {FILL_VALUES, SB}, {FILL_VALUES, SC}}, {ta, tb, 0.5}, .tolerance = 5e-6}
+#define MATMUL_STORED(T, SA, SB, tb) \
+    {EAI_OP_MATMUL, #T, build_matmul, {{FILL_VALUES, SA}, {FILL_FIXED, SB, EAI_##T}}, {0, tb, 1}, .tolerance = 5e-6}
+#define MATMUL_STORED_ALL(T) \
+    MATMUL_STORED(T, S2(1, 64), S2(33, 64), 1), MATMUL_STORED(T, S2(7, 64), S2(33, 64), 1), \
+    MATMUL_STORED(T, S2(17, 33), S2(33, 64), 0), MATMUL_STORED(T, S2(1, 33), S2(33, 96), 0), \
+    {EAI_OP_MATMUL, #T " large", build_matmul, {{FILL_VALUES, S2(65, 288)}, {FILL_FIXED, S2(129, 288), EAI_##T}}, {0, 1, 1}, .tolerance = 5e-6, .check_only = true}
+#define GATHER(T, SHAPE, n, rows) \
+    {EAI_OP_GATHER_ROWS, #T, build_gather_rows, {{FILL_FIXED, SHAPE, EAI_##T}, {FILL_IDS, S1(n), EAI_I32}}, {rows}}
+#define LINEAR_CE(T, F, t, d, v) \
+    {EAI_OP_LINEAR_CE, #T, build_linear_ce, {{FILL_VALUES, S2(t, d)}, {F, S2(v, d), EAI_##T}, {FILL_IDS, S1(t), EAI_I32}}, {v}, .tolerance = 1e-5}
+
+static const op_case cases[] = {
+    MATMUL(S2(1, 1), S2(1, 1), 0, 0, 1), MATMUL(S2(7, 5), S2(5, 3), 0, 0, 1), MATMUL(S2(5, 7), S2(5, 3), 1, 0, 1),
+    MATMUL(S2(7, 5), S2(3, 5), 0, 1, 0.5), MATMUL(S2(5, 7), S2(3, 5), 1, 1, -2), MATMUL(S2(8, 16), S2(16, 17), 0, 0, 1),
+    MATMUL(S2(15, 31), S2(33, 31), 0, 1, 1), MATMUL(S2(17, 33), S2(33, 65), 0, 0, 1), MATMUL(S2(33, 17), S2(33, 15), 1, 0, 1),
+    MATMUL(S2(1, 65), S2(65, 31), 0, 0, 1), MATMUL(S2(1, 65), S2(31, 65), 0, 1, 1), MATMUL(S2(4, 0), S2(0, 3), 0, 0, 1),
+    MATMUL(S2(0, 4), S2(4, 3), 0, 0, 1),
+    MATMUL(S3(2, 3, 5), S2(5, 4), 0, 0, 1), MATMUL(S3(2, 3, 5), S2(4, 5), 0, 1, 1), MATMUL(S3(2, 3, 5), S3(2, 5, 4), 0, 0, 1),
+    MATMUL(S3(2, 5, 3), S3(2, 5, 4), 1, 0, 1), MATMUL(S4(2, 3, 4, 5), S4(2, 3, 6, 5), 0, 1, 0.3), MATMUL(S3(2, 5, 3), S3(2, 4, 5), 1, 1, 1),
+    {EAI_OP_MATMUL, "large", build_matmul, {{FILL_VALUES, S2(131, 257)}, {FILL_VALUES, S2(257, 67)}}, {0, 0, 1}, .tolerance = 5e-6, .check_only = true},
+    {EAI_OP_MATMUL, "large 10", build_matmul, {{FILL_VALUES, S2(257, 131)}, {FILL_VALUES, S2(257, 67)}}, {1, 0, 1}, .tolerance = 5e-6, .check_only = true},
+    {EAI_OP_MATMUL, "large 11", build_matmul, {{FILL_VALUES, S2(257, 131)}, {FILL_VALUES, S2(67, 257)}}, {1, 1, 1}, .tolerance = 5e-6, .check_only = true},
+    MATMUL_ADD(S2(7, 5), S2(5, 3), S2(7, 3), 0, 0), MATMUL_ADD(S2(7, 33), S2(17, 33), S2(7, 17), 0, 1), MATMUL_ADD(S2(5, 7), S2(5, 3), S2(7, 3), 1, 0),
+    MATMUL_STORED_ALL(BF16), MATMUL_STORED_ALL(F16), MATMUL_STORED_ALL(Q8_0), MATMUL_STORED_ALL(Q4_0), MATMUL_STORED_ALL(Q4_1),
+
+    GATHER(F32, S2(9, 17), 13, 9), GATHER(F32, S2(9, 17), 0, 9), GATHER(F16, S2(9, 32), 5, 9), GATHER(BF16, S2(9, 33), 5, 9),
+    GATHER(Q8_0, S2(9, 64), 5, 9), GATHER(Q4_0, S2(9, 32), 5, 9), GATHER(Q4_1, S2(9, 96), 5, 9),
+    {EAI_OP_GATHER_ROWS, "differentiated", build_gather_rows, {{FILL_VALUES, S2(9, 7)}, {FILL_IDS, S1(13), EAI_I32}}, {9}},
+    {EAI_OP_SCATTER_ROWS, NULL, build_scatter_rows, {{FILL_VALUES, S2(13, 17)}, {FILL_IDS, S1(13), EAI_I32}}, {9}},
+    {EAI_OP_SCATTER_ROWS, NULL, build_scatter_rows, {{FILL_VALUES, S2(1, 1)}, {FILL_IDS, S1(1), EAI_I32}}, {2}},
+    {EAI_OP_SCATTER_ROWS, "empty", build_scatter_rows, {{FILL_VALUES, S2(0, 5)}, {FILL_IDS, S1(0), EAI_I32}}, {3}},
+    {EAI_OP_SCATTER_ROWS, "threads", build_scatter_rows, {{FILL_VALUES, S2(400, 65)}, {FILL_IDS, S1(400), EAI_I32}}, {50}, .check_only = true},
+
+    LINEAR_CE(F32, FILL_VALUES, 1, 3, 5), LINEAR_CE(F32, FILL_FIXED, 7, 8, 33), LINEAR_CE(F32, FILL_VALUES, 9, 17, 31),
+    LINEAR_CE(Q4_1, FILL_FIXED, 9, 32, 65), LINEAR_CE(Q8_0, FILL_FIXED, 5, 64, 17), LINEAR_CE(BF16, FILL_FIXED, 17, 33, 40),
+    {EAI_OP_LINEAR_CE, "threads", build_linear_ce, {{FILL_VALUES, S2(130, 64)}, {FILL_FIXED, S2(700, 64), EAI_Q4_1}, {FILL_IDS, S1(130), EAI_I32}}, {700}, .tolerance = 1e-5, .check_only = true},
+};
+/* clang-format on */
+
+const op_case_list cases_product = CASE_LIST(cases);
