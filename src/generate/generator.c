@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/clock.h>
 #include <efficientai/convert.h>
 
-#include <efficientai/clock.h>
 #include "base/strbuf.h"
 #include "generate/sampler.h"
 

@@ -3,7 +3,6 @@
 #define EAI_GENERATE_SAMPLER_H
 
 #include <efficientai/generate.h>
-
 #include <efficientai/rng.h>
 
 typedef struct generate__sampler {

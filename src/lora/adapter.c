@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
-
 #include <efficientai/rng.h>
 
 #include "base/banned.h"
