@@ -324,6 +324,8 @@ static bool filter_int(jinja_run *r, jinja_value *out, const jinja_value *self,
     char text[64];
     double f = 0;
 
+    if (self->kind == JINJA_UNDEFINED)
+        return jinja__fail_undefined(r, self);
     if (args[1].kind != JINJA_ABSENT && !(args[1].kind == JINJA_INT && args[1].u.i == 10))
         return jinja__fail(r, EAI_ERR_UNSUPPORTED, "int with a base other than 10");
     *out = args[0].kind == JINJA_ABSENT ? jinja__int(0) : args[0];
@@ -362,7 +364,8 @@ static bool filter_float(jinja_run *r, jinja_value *out, const jinja_value *self
     char text[64];
     double f = 0;
 
-    (void)r;
+    if (self->kind == JINJA_UNDEFINED)
+        return jinja__fail_undefined(r, self);
     *out = args[0].kind == JINJA_ABSENT ? jinja__float(0) : args[0];
     if (self->kind == JINJA_FLOAT)
         *out = *self;

@@ -1,7 +1,7 @@
 /* Template source -> tokens, by Jinja2's rules for white space with trim_blocks and lstrip_blocks
  * on:
  *
- *   {%  removes blanks and tabs in front of it when nothing else is on its line; {%+ keeps them;
+ *   {%  removes white space in front of it when nothing else is there on its line; {%+ keeps it;
  *   %}  removes one newline behind it; +%} keeps it;
  *   -   inside any tag removes all white space on that side;
  *   {# #} behave like {% %}; {{ }} remove nothing unless told by -.
@@ -119,16 +119,21 @@ static size_t strip_end(const lexer *l, size_t start, size_t end)
     return kept;
 }
 
-/* lstrip_blocks: the end of [start, end) without blanks that have the line for themselves. */
+/* lstrip_blocks: the end of [start, end) without white space that has the line for itself. */
 static size_t strip_line_start(const lexer *l, size_t start, size_t end)
 {
-    size_t at = end;
+    size_t line = end;
 
-    while (at > start && (l->s[at - 1] == ' ' || l->s[at - 1] == '\t'))
-        at--;
-    if (at > start ? l->s[at - 1] == '\n' : l->line_starting)
-        return at;
-    return end;
+    while (line > start && l->s[line - 1] != '\n')
+        line--;
+    if (line == start && !l->line_starting)
+        return end;
+    for (size_t at = line, length; at < end; at += length) {
+        length = space_at(l, at);
+        if (length == 0)
+            return end;
+    }
+    return line;
 }
 
 static eai_status push_text(lexer *l, size_t start, size_t end)
@@ -284,40 +289,52 @@ static size_t digits_end(const lexer *l, size_t at)
     return at;
 }
 
+/* The end of the number at l->at; `digits` is where its digits start (behind "0x"). */
+static size_t number_end(const lexer *l, int *base, size_t *digits, bool *is_float)
+{
+    size_t end = digits_end(l, l->at);
+    char letter = l->at + 1 < l->n ? (char)(l->s[l->at + 1] | 32) : '\0';
+
+    *base = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 10;
+    *digits = l->at;
+    *is_float = false;
+    if (l->s[l->at] == '0' && *base != 10) {
+        *digits = end = l->at + 2;
+        while (end < l->n && (hex_digit(l->s[end]) >= 0 || l->s[end] == '_'))
+            end++;
+        return end;
+    }
+    *base = 10;
+    if (l->at > 0 && l->s[l->at - 1] == '.')
+        return end; /* x.0.1 is two items, not a fraction */
+    if (end + 1 < l->n && l->s[end] == '.' && is_digit(l->s[end + 1])) {
+        *is_float = true;
+        end = digits_end(l, end + 1);
+    }
+    size_t e = end + 1;
+    if (end < l->n && (l->s[end] | 32) == 'e') {
+        e += e < l->n && (l->s[e] == '+' || l->s[e] == '-');
+        if (e < l->n && is_digit(l->s[e])) {
+            *is_float = true;
+            end = digits_end(l, e);
+        }
+    }
+    return end;
+}
+
 static eai_status lex_number(lexer *l)
 {
     char text[64];
-    size_t end = digits_end(l, l->at);
-    size_t base_digits = l->at;
     int base = 10;
+    size_t digits = 0;
     bool is_float = false;
-    bool after_dot = l->at > 0 && l->s[l->at - 1] == '.';
-
-    if (l->s[l->at] == '0' && l->at + 1 < l->n && strchr("xXoObB", l->s[l->at + 1]) &&
-        l->s[l->at + 1]) {
-        char letter = (char)(l->s[l->at + 1] | 32);
-
-        base = letter == 'x' ? 16 : letter == 'o' ? 8 : 2;
-        base_digits = l->at + 2;
-        for (end = base_digits; end < l->n && (hex_digit(l->s[end]) >= 0 || l->s[end] == '_');)
-            end++;
-    } else if (!after_dot) {
-        if (end + 1 < l->n && l->s[end] == '.' && is_digit(l->s[end + 1])) {
-            is_float = true;
-            end = digits_end(l, end + 1);
-        }
-        size_t e = end + 1;
-        if (end < l->n && (l->s[end] | 32) == 'e') {
-            e += e < l->n && (l->s[e] == '+' || l->s[e] == '-');
-            if (e < l->n && is_digit(l->s[e])) {
-                is_float = true;
-                end = digits_end(l, e);
-            }
-        }
-    }
-    if (!copy_number(text, sizeof(text), l->s + base_digits, end - base_digits))
-        return fail_at(l, "a number is too long");
+    size_t end = number_end(l, &base, &digits, &is_float);
     char *rest = NULL;
+
+    if (!copy_number(text, sizeof(text), l->s + digits, end - digits))
+        return fail_at(l, "a number is too long");
+    if (!is_float && base == 10 && text[0] == '0' && text[strspn(text, "0")] != '\0')
+        return fail_at(l, "a number starts with 0");
     jinja_token token = {.kind = is_float ? JINJA_T_FLOAT : JINJA_T_INT};
     errno = 0;
     if (is_float)

@@ -104,6 +104,8 @@ static bool number_operation(jinja_run *r, jinja_value *out, jinja_op op, const 
         return true;
     case JINJA_OP_POW:
         *out = jinja__float(pow(x, y));
+        if (isinf(out->u.f) && !isinf(x) && !isinf(y))
+            return jinja__fail(r, EAI_ERR_FORMAT, "the result of '**' is too large");
         return true;
     default:
         rest = fmod(x, y);

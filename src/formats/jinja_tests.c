@@ -24,8 +24,8 @@ KIND_TEST(float, self->kind == JINJA_FLOAT)
 KIND_TEST(boolean, self->kind == JINJA_BOOL)
 KIND_TEST(true, self->kind == JINJA_BOOL && self->u.b)
 KIND_TEST(false, self->kind == JINJA_BOOL && !self->u.b)
-KIND_TEST(callable,
-          self->kind == JINJA_MACRO || self->kind == JINJA_FUNCTION || self->kind == JINJA_METHOD)
+KIND_TEST(callable, self->kind == JINJA_UNDEFINED || self->kind == JINJA_MACRO ||
+                        self->kind == JINJA_FUNCTION || self->kind == JINJA_METHOD)
 KIND_TEST(iterable, self->kind == JINJA_UNDEFINED || self->kind == JINJA_STRING ||
                         self->kind == JINJA_LIST || self->kind == JINJA_DICT ||
                         self->kind == JINJA_LOOP)
@@ -43,7 +43,7 @@ static bool test_sameas(jinja_run *r, jinja_value *out, const jinja_value *self,
         return false;
     if (self->kind == args[0].kind && self->kind >= JINJA_LIST)
         equal = self->u.list == args[0].u.list;
-    *out = jinja__bool(equal);
+    *out = jinja__bool(equal && self->kind != JINJA_UNDEFINED); /* each one is new */
     return true;
 }
 

@@ -533,6 +533,8 @@ static bool filter_indent(jinja_run *r, jinja_value *out, const jinja_value *sel
     int64_t width = 4;
     eai_strbuf b;
 
+    if (self->kind == JINJA_UNDEFINED)
+        return jinja__fail_undefined(r, self);
     if (!jinja__to_string(r, &text, self) || !jinja__charge(r, text.n))
         return false;
     if (pad.kind != JINJA_STRING && !jinja__read_int(r, &width, &pad, 4, "indent"))

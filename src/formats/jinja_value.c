@@ -462,6 +462,14 @@ static void print_float(eai_strbuf *b, double f, bool json)
     }
 }
 
+/* Control characters and white space but the blank. (Python escapes all that is not printable,
+ * which would need tables: unassigned and private characters and marks without a shape stay as they
+ * are here.) */
+static bool is_escaped(uint32_t c)
+{
+    return c < 32 || (c >= 127 && c < 160) || c == 0xAD || (c != 32 && utf8__is_space(c));
+}
+
 static void print_repr_string(eai_strbuf *b, const jinja_value *v)
 {
     bool has_single = memchr(v->u.s, '\'', v->n) != NULL;
@@ -469,17 +477,21 @@ static void print_repr_string(eai_strbuf *b, const jinja_value *v)
     char quote = has_single && !has_double ? '"' : '\'';
 
     eai_strbuf_char(b, quote);
-    for (size_t i = 0; i < v->n; i++) {
-        char c = v->u.s[i];
+    for (size_t at = 0, length; at < v->n; at += length) {
+        uint32_t c = 0xFFFD;
+        const char *p = v->u.s + at;
 
-        if (c == quote || c == '\\')
-            eai_strbuf_printf(b, "\\%c", c);
-        else if (c == '\n' || c == '\r' || c == '\t')
+        length = utf8__decode(&c, p, v->n - at);
+        if (length == 0)
+            length = 1; /* not UTF-8: as it is */
+        else if (c == (unsigned char)quote || c == '\\')
+            eai_strbuf_char(b, '\\');
+        if (c == '\n' || c == '\r' || c == '\t')
             eai_strbuf_printf(b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-        else if ((unsigned char)c < 32 || c == 127)
-            eai_strbuf_printf(b, "\\x%02x", (unsigned)c);
+        else if (is_escaped(c))
+            eai_strbuf_printf(b, "\\%c%0*x", c < 0x100 ? 'x' : 'u', c < 0x100 ? 2 : 4, (unsigned)c);
         else
-            eai_strbuf_char(b, c);
+            eai_strbuf_bytes(b, p, length);
     }
     eai_strbuf_char(b, quote);
 }

@@ -135,14 +135,18 @@ tools[0].function | tojson(sort_keys=true)
 messages[3].content | tojson ~ messages[3] | tojson(ensure_ascii=true)
 {'b': 1, 'a': [], 'c': {}, 'd': [{}], 1: 2, none: 3, true: 4} | tojson(separators=(',', ':'))
 {'x': 'q"\\\\ \\u2028 \\u007f \\u0001'} | tojson
+['a\\u2028b', '\\x00\\x7f\\x85\\u00a0\\u3000', '\\u00ad\\u00e9\\U0001f600']
 missing | tojson
+missing | int
+missing is sameas missing
+007
 '42' | int + '4.7' | int + 'x' | int(5) + 4.9 | int + true | int + ' 7 ' | int
 '1.5' | float ~ 'x' | float(2.0) ~ 3 | float ~ '1e3' | float
 42 | string + '!' ~ none | string ~ [1] | string
 -5 | abs ~ -2.5 | abs
 'a\\nb\\n\\nc' | indent ~ 'a\\nb' | indent(2, true) ~ 'a\\n\\nb' | indent(1, blank=true) ~ 'a\\nb' | indent('> ')
 [1, 2, 1, 2.0] | unique | list
-1 is number and 1.5 is number and 'a' is not number and true is number
+missing is callable ~ 1 is number and 1.5 is number and 'a' is not number and true is number
 1 is integer ~ true is integer ~ 1.0 is integer ~ 1.0 is float ~ true is boolean
 'a' is string ~ 1 is string ~ {} is mapping ~ [] is mapping ~ [] is iterable ~ 1 is iterable ~ 'a' is iterable
 [] is sequence ~ {} is sequence ~ 1 is sequence ~ none is none ~ 0 is none
@@ -181,6 +185,7 @@ TEMPLATES = {
         "text  {% if true %}  same line  {% endif %}  end\n"
         "last\n"),
     "white space of other kinds": "a\u00a0\u2003{%- if true -%}\u3000\n\x1cb\u2028{%- endif -%}\u0085c \t\n",
+    "white space before a tag": "a\n\u3000 \t{% if true %}\nb\u2003{% endif %}\u2028{# x #}\n\x0b{% raw %}c{% endraw %}\n",
     "line ends": "a\r\n{% if true %}\r\nb\rc\r\n{% endif %}\r\nd\r\n",
     "two newlines at the end": "a\n\n",
     "only a newline": "\n",
