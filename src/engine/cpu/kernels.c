@@ -29,8 +29,8 @@ const cpu_kernel_row cpu_kernels[EAI_OP_COUNT] = {
 
     [EAI_OP_SOFTMAX] = {cpu__softmax, NULL, cpu__rows_refuses},
     [EAI_OP_LOG_SOFTMAX] = {cpu__log_softmax, NULL, cpu__rows_refuses},
-    [EAI_OP_RMS_NORM] = {cpu__rms_norm, cpu__rms_norm_workspace, cpu__rms_norm_refuses},
-    [EAI_OP_RMS_NORM_GRAD] = {cpu__rms_norm_grad, cpu__rms_norm_workspace, cpu__rms_norm_refuses},
+    [EAI_OP_RMS_NORM] = {cpu__rms_norm, NULL, cpu__rows_refuses},
+    [EAI_OP_RMS_NORM_GRAD] = {cpu__rms_norm_grad, NULL, cpu__rows_refuses},
     [EAI_OP_SWIGLU] = {cpu__swiglu, NULL, cpu__rows_refuses},
     [EAI_OP_SWIGLU_GRAD] = {cpu__swiglu_grad, NULL, cpu__rows_refuses},
     [EAI_OP_ROPE] = {cpu__rope, cpu__rope_workspace, cpu__rope_refuses},

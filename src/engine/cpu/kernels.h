@@ -43,8 +43,6 @@ void cpu__softmax(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__log_softmax(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__rms_norm(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__rms_norm_grad(cpu_backend *b, const eai_step *s, void *workspace);
-size_t cpu__rms_norm_workspace(const cpu_backend *b, const eai_step *s);
-const char *cpu__rms_norm_refuses(const cpu_backend *b, const eai_step *s);
 void cpu__swiglu(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__swiglu_grad(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__dropout(cpu_backend *b, const eai_step *s, void *workspace);

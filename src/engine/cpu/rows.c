@@ -1,8 +1,6 @@
 /* Operations that work row by row: softmax, normalisation; and those that could, though rows mean
  * nothing to them: swiglu, dropout. The arithmetic is in vec_rows.h, the formulas in
  * engine/reference/network.c. */
-#include <efficientai/convert.h>
-
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/vec.h"
@@ -55,27 +53,7 @@ void cpu__log_softmax(cpu_backend *b, const eai_step *s, void *workspace)
     cpu__for(b, cpu__rows(&s->in[0]), cpu__grain(4 * j.n), run_rows, &j);
 }
 
-/* ---- rms_norm; its weight may be stored in any type ---- */
-
-const char *cpu__rms_norm_refuses(const cpu_backend *b, const eai_step *s)
-{
-    (void)b;
-    return cpu__check_types(s, "f*f");
-}
-
-size_t cpu__rms_norm_workspace(const cpu_backend *b, const eai_step *s)
-{
-    (void)b;
-    return s->in[1].dtype == EAI_F32 ? 0 : cpu__floats(cpu__elements(&s->in[1]));
-}
-
-static const float *unpack_weight(const eai_operand *w, void *workspace)
-{
-    if (w->dtype == EAI_F32)
-        return w->data;
-    eai_dequantize_row(workspace, w->dtype, w->data, cpu__elements(w));
-    return workspace;
-}
+/* ---- rms_norm ---- */
 
 static void norm_rows(void *ctx, int64_t begin, int64_t end, int thread)
 {
@@ -88,7 +66,8 @@ static void norm_rows(void *ctx, int64_t begin, int64_t end, int thread)
 void cpu__rms_norm(cpu_backend *b, const eai_step *s, void *workspace)
 {
     rows_job j = get_job(b, s);
-    j.w = unpack_weight(&s->in[1], workspace);
+    (void)workspace;
+    j.w = s->in[1].data;
     j.eps = (float)s->params.norm.eps;
     cpu__for(b, cpu__rows(&s->in[0]), cpu__grain(j.n), norm_rows, &j);
 }
@@ -104,7 +83,8 @@ static void norm_grad_rows(void *ctx, int64_t begin, int64_t end, int thread)
 void cpu__rms_norm_grad(cpu_backend *b, const eai_step *s, void *workspace)
 {
     rows_job j = get_job(b, s);
-    j.w = unpack_weight(&s->in[1], workspace);
+    (void)workspace;
+    j.w = s->in[1].data;
     j.dy = s->in[2].data;
     j.eps = (float)s->params.norm.eps;
     cpu__for(b, cpu__rows(&s->in[0]), cpu__grain(j.n), norm_grad_rows, &j);

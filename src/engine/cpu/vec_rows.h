@@ -4,6 +4,10 @@
 #ifndef EAI_ENGINE_CPU_VEC_ROWS_H
 #define EAI_ENGINE_CPU_VEC_ROWS_H
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "engine/cpu/vec.h"
 #include "engine/cpu/vec_math.h"
 
@@ -217,46 +221,83 @@ static void rope_head(float *out, const float *x, const float *cosines, const fl
     }
 }
 
-/* Words of PHILOX_BLOCKS counters at once: loops over `b` become vectors. */
-#define PHILOX_BLOCKS 16
+/* ---- dropout: Philox4x32-10 (see efficientai/rng.h), one block of four words a lane of 64 bits
+ * ---- */
 
-static void philox_blocks(uint32_t c[4][PHILOX_BLOCKS], const uint32_t key[2])
+typedef uint64_t vw __attribute__((vector_size(4 * V)));
+
+#define PHILOX_LANES  (V / 2)
+#define PHILOX_GROUPS 2 /* at once: one waits for its multiplication while the other works */
+#define PHILOX_BLOCKS (PHILOX_LANES * PHILOX_GROUPS)
+
+/* The low halves of the lanes times m. Compilers make three multiplications of a 64-bit product, so
+ * the instruction that does it in one is named. */
+CPU_INLINE vw multiply_low(vw a, uint32_t m)
 {
-    uint32_t k0 = key[0];
-    uint32_t k1 = key[1];
+#if defined(__AVX512F__) && EAI_ISA_WIDTH == 16
+    return (vw)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(m));
+#elif defined(__AVX2__) && EAI_ISA_WIDTH == 8
+    return (vw)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(m));
+#elif defined(__SSE2__) && EAI_ISA_WIDTH == 4
+    return (vw)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x(m));
+#else
+    return (a & 0xffffffffu) * m;
+#endif
+}
+
+/* words[k][b] = word k of block first + b. Only the low halves of the lanes mean something until
+ * the end. */
+static void philox_blocks(uint64_t pairs[2 * PHILOX_BLOCKS], uint64_t first, const cpu_dropout *d)
+{
+    vw c[PHILOX_GROUPS][4];
+    uint32_t k0 = d->key[0];
+    uint32_t k1 = d->key[1];
+
+    for (int g = 0; g < PHILOX_GROUPS; g++) {
+        vw counter;
+        for (int i = 0; i < PHILOX_LANES; i++)
+            counter[i] = first + (uint64_t)(g * PHILOX_LANES + i);
+        c[g][0] = counter;
+        c[g][1] = counter >> 32;
+        c[g][2] = (vw){0} + d->stream;
+        c[g][3] = c[g][2] >> 32;
+    }
     for (int round = 0; round < 10; round++) {
-        for (int b = 0; b < PHILOX_BLOCKS; b++) {
-            uint64_t low = (uint64_t)0xd2511f53u * c[0][b];
-            uint64_t high = (uint64_t)0xcd9e8d57u * c[2][b];
-            c[0][b] = (uint32_t)(high >> 32) ^ c[1][b] ^ k0;
-            c[1][b] = (uint32_t)high;
-            c[2][b] = (uint32_t)(low >> 32) ^ c[3][b] ^ k1;
-            c[3][b] = (uint32_t)low;
+#pragma GCC unroll 2
+        for (int g = 0; g < PHILOX_GROUPS; g++) {
+            vw a = multiply_low(c[g][0], 0xd2511f53u);
+            vw b = multiply_low(c[g][2], 0xcd9e8d57u);
+            c[g][0] = (b >> 32) ^ c[g][1] ^ k0;
+            c[g][1] = b;
+            c[g][2] = (a >> 32) ^ c[g][3] ^ k1;
+            c[g][3] = a;
         }
         k0 += 0x9e3779b9u;
         k1 += 0xbb67ae85u;
+    }
+    for (int g = 0; g < PHILOX_GROUPS; g++) {
+        vw words01 = (c[g][0] & 0xffffffffu) | (c[g][1] << 32);
+        vw words23 = (c[g][2] & 0xffffffffu) | (c[g][3] << 32);
+        for (int i = 0; i < PHILOX_LANES; i++) {
+            pairs[2 * (g * PHILOX_LANES + i)] = words01[i];
+            pairs[2 * (g * PHILOX_LANES + i) + 1] = words23[i];
+        }
     }
 }
 
 static void drop_row(float *out, const float *x, int64_t first, int64_t n, const cpu_dropout *d)
 {
     for (int64_t at = 0; at < n; at += 4 * PHILOX_BLOCKS) {
-        uint32_t words[4][PHILOX_BLOCKS];
-        uint64_t block = (uint64_t)(first + at) / 4;
-        for (unsigned b = 0; b < PHILOX_BLOCKS; b++) {
-            words[0][b] = (uint32_t)(block + b);
-            words[1][b] = (uint32_t)((block + b) >> 32);
-            words[2][b] = (uint32_t)d->stream;
-            words[3][b] = (uint32_t)(d->stream >> 32);
-        }
-        philox_blocks(words, d->key);
-        float factors[4 * PHILOX_BLOCKS];
-        for (int b = 0; b < PHILOX_BLOCKS; b++)
-            for (int k = 0; k < 4; k++)
-                factors[4 * b + k] = words[k][b] >= d->threshold ? d->scale : 0.0f;
+        uint64_t pairs[2 * PHILOX_BLOCKS]; /* of words */
+        const char *words = (const char *)pairs;
         int64_t length = n - at < 4 * PHILOX_BLOCKS ? n - at : 4 * PHILOX_BLOCKS;
-        for (int64_t i = 0; i < length; i++) /* a select: a dropped infinity gives 0, not NaN */
-            out[at + i] = factors[i] != 0.0f ? x[at + i] * factors[i] : 0.0f;
+        philox_blocks(pairs, (uint64_t)(first + at) / 4, d);
+        ROW_LOOP(i, count, length)
+        {
+            vu word = (vu)vf_load(words + 4 * i);
+            vf kept = load_some(x + at + i, count) * d->scale;
+            store_some(out + at + i, vf_select((vi)(word >= d->threshold), kept, (vf){0}), count);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
  * and gradient stand next to each other. */
 #include <math.h>
 
+#include <efficientai/rng.h>
+
 #include "engine/reference/kernels.h"
 
 #include "base/banned.h"
@@ -174,28 +176,6 @@ void reference_rope(const eai_step *s, double *scratch)
     }
 }
 
-/* Philox4x32-10 (Salmon et al. 2011, section 3.3): four random words from a counter and a key. */
-static void philox(uint32_t words[4], const uint32_t counter[4], const uint32_t key[2])
-{
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    uint32_t k0 = key[0], k1 = key[1];
-
-    for (int round = 0; round < 10; round++) {
-        uint64_t a = (uint64_t)0xd2511f53u * c0;
-        uint64_t b = (uint64_t)0xcd9e8d57u * c2;
-        c0 = (uint32_t)(b >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)b;
-        c2 = (uint32_t)(a >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)a;
-        k0 += 0x9e3779b9u;
-        k1 += 0xbb67ae85u;
-    }
-    words[0] = c0;
-    words[1] = c1;
-    words[2] = c2;
-    words[3] = c3;
-}
-
 /* Element i stays when its random word is at least p * 2^32, and is scaled by 1 / (1 - p). The
  * words are Philox4x32-10's with key = seed and counter = (i / 4, stream): any element's mask can
  * be computed alone, in any order, which makes it the same for every backend and number of threads.
@@ -214,7 +194,7 @@ void reference_dropout(const eai_step *s, double *scratch)
         uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream,
                                (uint32_t)(stream >> 32)};
         uint32_t words[4];
-        philox(words, counter, key);
+        eai_philox(words, counter, key);
         bool stays = (double)words[i % 4] >= p * 4294967296.0;
         reference__set(&s->out[0], i, stays ? reference__get(&s->in[0], i) / (1 - p) : 0);
     }
