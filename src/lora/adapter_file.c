@@ -108,7 +108,9 @@ eai_status eai_adapter_save(const eai_adapter *a, const char *folder, const char
 /* ---- Reading the config
  * -------------------------------------------------------------------------- */
 
-/* Settings that must be absent, null, false, empty, or the one word that means so. */
+/* Settings that must be absent, null, false, empty, or the one word that means so: each changes
+ * what the adapter computes. */
+/* clang-format off */
 static const struct {
     const char *key;
     const char *neutral;
@@ -118,12 +120,24 @@ static const struct {
     {"modules_to_save", NULL},
     {"rank_pattern", NULL},
     {"alpha_pattern", NULL},
-    {"use_dora", NULL},
     {"target_parameters", NULL},
     {"trainable_token_indices", NULL},
+    {"layer_replication", NULL},
     {"lora_bias", NULL},
+    {"use_dora", NULL},
+    {"use_qalora", NULL},
+    {"use_bdlora", NULL},
+    {"arrow_config", NULL},
+    {"kasa_config", NULL},
+    {"velora_config", NULL},
+    {"monteclora_config", NULL},
     {"alora_invocation_tokens", NULL},
 };
+/* clang-format on */
+
+/* These ways to begin change the base model's weights as well, which the adapter's file does not
+ * hold. */
+static const char *const refused_starts[] = {"pissa", "olora", "loftq", "corda", "lora_ga"};
 
 static bool is_neutral(const json_t *v, const char *neutral)
 {
@@ -161,6 +175,15 @@ static eai_status read_config(eai_adapter_opts *o, const json_t *root, eai_error
         if (!is_neutral(json_object_get(root, refused[i].key), refused[i].neutral))
             return eai_error_set(err, EAI_ERR_UNSUPPORTED, "'%s' is set, which is not supported",
                                  refused[i].key);
+    }
+    const char *start = json_string_value(json_object_get(root, "init_lora_weights"));
+    for (size_t i = 0; start && i < sizeof(refused_starts) / sizeof(refused_starts[0]); i++) {
+        if (strncmp(start, refused_starts[i], strlen(refused_starts[i])) == 0)
+            return eai_error_set(
+                err, EAI_ERR_UNSUPPORTED,
+                "'init_lora_weights' is '%s', which also changes the base model; convert it "
+                "to a plain LoRA adapter with PEFT first",
+                start);
     }
     EAI_TRY(read_number(&rank, root, "r", true, err));
     if (rank != floor(rank) || fabs(rank) > 1e6)

@@ -388,6 +388,50 @@ static void test_files_are_pefts(void **state)
     eai_test_remove_folder(dir);
 }
 
+/* Saving and loading, with the n-th allocation failing: an error, and no half of an adapter. */
+typedef struct file_job {
+    const eai_model *model;
+    const eai_adapter *adapter;
+    const char *dir;
+} file_job;
+
+static eai_status save_once(void *ud, eai_error *err)
+{
+    const file_job *job = ud;
+    return eai_adapter_save(job->adapter, job->dir, "base", err);
+}
+
+static eai_status load_once(void *ud, eai_error *err)
+{
+    const file_job *job = ud;
+    eai_adapter *a = NULL;
+    eai_status st = eai_adapter_load(&a, job->model, job->dir, err);
+    eai_adapter_free(a);
+    return st;
+}
+
+static eai_status merge_once(void *ud, eai_error *err)
+{
+    const file_job *job = ud;
+    return eai_adapter_merge(job->adapter, job->model, job->dir, EAI_F32, err);
+}
+
+static void test_files_survive_every_failing_allocation(void **state)
+{
+    (void)state;
+    char *dir = eai_test_make_folder();
+    tiny_llama tiny;
+    tiny_llama_open(&tiny, EAI_F32, true);
+    eai_adapter *a = make_adapter(tiny.model, "q_proj", 2);
+    file_job job = {tiny.model, a, dir};
+    eai_test_torture(save_once, &job);
+    eai_test_torture(load_once, &job);
+    eai_test_torture(merge_once, &job);
+    eai_adapter_free(a);
+    tiny_llama_close(&tiny);
+    eai_test_remove_folder(dir);
+}
+
 static void write_text(const char *path, const char *text)
 {
     FILE *f = fopen(path, "wb");
@@ -423,6 +467,9 @@ static void test_bad_configs_are_refused(void **state)
         {"{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":-1}", "alpha -1", EAI_ERR_ARGUMENT},
         {"{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":8,\"use_dora\":true}", "'use_dora' is set",
          EAI_ERR_UNSUPPORTED},
+        {"{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":8,\"init_lora_weights\":\"pissa_niter_"
+         "4\"}",
+         "'init_lora_weights' is 'pissa_niter_4'", EAI_ERR_UNSUPPORTED},
         {"{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":8,\"bias\":\"all\"}", "'bias' is set",
          EAI_ERR_UNSUPPORTED},
         {"{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":8,\"rank_pattern\":{\"q_proj\":4}}",
@@ -586,6 +633,7 @@ int main(void)
         cmocka_unit_test(test_dropout_follows_the_seed),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_files_are_pefts),
+        cmocka_unit_test(test_files_survive_every_failing_allocation),
         cmocka_unit_test(test_bad_configs_are_refused),
         cmocka_unit_test(test_adapters_of_other_models_are_refused),
         cmocka_unit_test(test_merged_model_equals_unmerged),
