@@ -126,6 +126,41 @@ void tiny_llama_open(tiny_llama *t, eai_dtype dtype, bool tied)
     assert_ok(eai_model_create(&t->model, t->weights, &c, &err), &err);
 }
 
+/* Tensors are counted in the byte order of their names. */
+void tiny_llama_open_peft(tiny_llama *t)
+{
+    static const struct {
+        const char *name;
+        int64_t rows, cols; /* rows 0: a norm */
+    } slots[] = {
+        {"input_layernorm", 0, 64},          {"mlp.down_proj", 64, 160},
+        {"mlp.gate_proj", 160, 64},          {"mlp.up_proj", 160, 64},
+        {"post_attention_layernorm", 0, 64}, {"self_attn.k_proj", 32, 64},
+        {"self_attn.o_proj", 64, 64},        {"self_attn.q_proj", 64, 64},
+        {"self_attn.v_proj", 32, 64},
+    };
+    const eai_model_config c = {"llama", 2, 64, 4, 2, 16, 160, 320, 512, 10000.0, 1e-5, true};
+    eai_error err = EAI_ERROR_INIT;
+    uint64_t n = 0;
+
+    assert_ok(eai_weights_create(&t->weights, "peft_tiny", &err), &err);
+    add_tensor(t->weights, "model.embed_tokens.weight", EAI_F32, EAI_SHAPE2(320, 64), n++, 0.25, 0);
+    for (int layer = 0; layer < 2; layer++) {
+        for (size_t s = 0; s < sizeof(slots) / sizeof(slots[0]); s++) {
+            int64_t cols = slots[s].cols;
+            char name[96];
+            snprintf(name, sizeof(name), "model.layers.%d.%s.weight", layer, slots[s].name);
+            if (slots[s].rows == 0)
+                add_tensor(t->weights, name, EAI_F32, EAI_SHAPE1(cols), n++, 0.1, 1);
+            else
+                add_tensor(t->weights, name, EAI_F32, EAI_SHAPE2(slots[s].rows, cols), n++,
+                           sqrt(3.0 / (double)cols), 0);
+        }
+    }
+    add_tensor(t->weights, "model.norm.weight", EAI_F32, EAI_SHAPE1(64), n++, 0.1, 1);
+    assert_ok(eai_model_create(&t->model, t->weights, &c, &err), &err);
+}
+
 void tiny_llama_close(tiny_llama *t)
 {
     eai_model_free(t->model);

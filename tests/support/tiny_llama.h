@@ -52,6 +52,8 @@ eai_model_config tiny_llama_config(bool tied);
 /* The weights alone; matrices in `dtype`, norms f32. */
 eai_weights *tiny_llama_weights(eai_dtype dtype, bool tied);
 void tiny_llama_open(tiny_llama *t, eai_dtype dtype, bool tied);
+/* The other tiny model, of tests/data/peft_tiny: vocabulary 320, width 64. */
+void tiny_llama_open_peft(tiny_llama *t);
 void tiny_llama_close(tiny_llama *t);
 
 /* What is added to the weight of a linear layer, [n_out, n_in]; NULL: nothing. */

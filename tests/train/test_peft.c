@@ -40,49 +40,10 @@ typedef struct subject {
 /* The random Llama of peft_tiny: see the README beside it. */
 static void open_tiny(subject *s)
 {
-    static const struct {
-        const char *name;
-        int64_t rows, cols; /* rows 0: a norm */
-    } tensors[] = {
-        {"model.embed_tokens.weight", 320, 64},
-        {"model.layers.0.input_layernorm.weight", 0, 64},
-        {"model.layers.0.mlp.down_proj.weight", 64, 160},
-        {"model.layers.0.mlp.gate_proj.weight", 160, 64},
-        {"model.layers.0.mlp.up_proj.weight", 160, 64},
-        {"model.layers.0.post_attention_layernorm.weight", 0, 64},
-        {"model.layers.0.self_attn.k_proj.weight", 32, 64},
-        {"model.layers.0.self_attn.o_proj.weight", 64, 64},
-        {"model.layers.0.self_attn.q_proj.weight", 64, 64},
-        {"model.layers.0.self_attn.v_proj.weight", 32, 64},
-        {"model.layers.1.input_layernorm.weight", 0, 64},
-        {"model.layers.1.mlp.down_proj.weight", 64, 160},
-        {"model.layers.1.mlp.gate_proj.weight", 160, 64},
-        {"model.layers.1.mlp.up_proj.weight", 160, 64},
-        {"model.layers.1.post_attention_layernorm.weight", 0, 64},
-        {"model.layers.1.self_attn.k_proj.weight", 32, 64},
-        {"model.layers.1.self_attn.o_proj.weight", 64, 64},
-        {"model.layers.1.self_attn.q_proj.weight", 64, 64},
-        {"model.layers.1.self_attn.v_proj.weight", 32, 64},
-        {"model.norm.weight", 0, 64},
-    };
-    eai_error err = EAI_ERROR_INIT;
-    assert_ok(eai_weights_create(&s->weights, "tiny", &err), &err);
-    for (size_t t = 0; t < sizeof(tensors) / sizeof(*tensors); t++) {
-        bool norm = tensors[t].rows == 0;
-        eai_shape shape =
-            norm ? EAI_SHAPE1(tensors[t].cols) : EAI_SHAPE2(tensors[t].rows, tensors[t].cols);
-        size_t n = (size_t)eai_shape_elements(&shape);
-        float *x = malloc(n * sizeof(*x));
-        double range = norm ? 0.1 : t == 0 ? 0.25 : sqrt(3.0 / (double)tensors[t].cols);
-        assert_non_null(x);
-        hash_fill_uniform(x, HASH_STREAM_WEIGHTS, t, n, range);
-        for (size_t i = 0; norm && i < n; i++)
-            x[i] = 1.0f + x[i];
-        assert_ok(eai_weights_add(s->weights, tensors[t].name, EAI_F32, &shape, x, &err), &err);
-        free(x);
-    }
-    eai_model_config c = {"llama", 2, 64, 4, 2, 16, 160, 320, 512, 10000.0, 1e-5, true};
-    assert_ok(eai_model_create(&s->model, s->weights, &c, &err), &err);
+    tiny_llama tiny;
+    tiny_llama_open_peft(&tiny);
+    s->weights = tiny.weights;
+    s->model = tiny.model;
     s->folder = "peft_tiny";
 }
 
