@@ -129,7 +129,7 @@ static void test_bad_gguf_metadata_is_refused(void **state)
         {{.key = "llama.attention.value_length", .value = 16},
          EAI_ERR_UNSUPPORTED,
          "values of width 16"},
-        {{.key = "llama.attention.key_length", .value = 7}, EAI_ERR_UNSUPPORTED, "values of width"},
+        {{.key = "llama.attention.key_length", .value = 7}, EAI_ERR_FORMAT, "head width 7 is odd"},
         {{.scaling = "yarn"},
          EAI_ERR_UNSUPPORTED,
          "'llama.rope.scaling.type' is 'yarn'; only 'none' is supported"},
