@@ -209,6 +209,7 @@ eai_status eai_adapter_create(eai_adapter **out, const eai_model *m, const eai_a
                               eai_error *err)
 {
     eai_status st;
+    eai_adapter *a = NULL;
     const eai_model_linear *linears;
     size_t n_linears = eai_model_linears(&linears, m);
 
@@ -219,9 +220,10 @@ eai_status eai_adapter_create(eai_adapter **out, const eai_model *m, const eai_a
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu layers", n_linears);
     st = choose_layers(chosen, m, opts->targets ? opts->targets : "all", err);
     if (st == EAI_OK)
-        st = lora__create_empty(out, m, chosen, opts, err);
-    if (st == EAI_OK)
-        fill_first_values(*out, opts->seed);
+        st = lora__create_empty(&a, m, chosen, opts, err);
+    if (a)
+        fill_first_values(a, opts->seed);
+    *out = a;
     eai_free(chosen);
     return st;
 }

@@ -6,6 +6,7 @@
  * eai_adapter_merge. */
 #include "lora/lora.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -69,9 +70,11 @@ static eai_status fill_rows(void *out, const eai_weight_tensor *t, int64_t first
         if (pair >= 0)
             add_delta(job->row, job->adapter, pair, first + i);
         for (int64_t j = 0; j < n; j++) {
-            if (!isfinite(job->row[j]))
-                return eai_error_set(err, EAI_ERR_NUMERIC, "tensor '%s': row %lld is not finite",
-                                     t->name, (long long)(first + i));
+            if (!isfinite(job->row[j]) || (t->dtype == EAI_F16 && fabsf(job->row[j]) >= 65520.0f))
+                return eai_error_set(err, EAI_ERR_NUMERIC,
+                                     "tensor '%s': row %" PRId64 " has %g, which %s cannot hold",
+                                     t->name, first + i, (double)job->row[j],
+                                     eai_dtype_get(t->dtype)->name);
         }
         EAI_TRY(eai_quantize_row((char *)out + (size_t)i * bytes_out, t->dtype, job->row, n, err));
     }

@@ -398,6 +398,32 @@ static void test_adapter_takes_part(void **state)
     close_session(&s);
 }
 
+static eai_status generate_once(void *ud, eai_error *err)
+{
+    const session *s = ud;
+    static const int32_t ids[] = {1, 2, 3, 4, 5};
+    eai_generator *gen = NULL;
+    eai_generation out = EAI_GENERATION_INIT;
+    eai_generator_opts opts = {16};
+    eai_generate_opts run = EAI_GENERATE_OPTS_INIT;
+    run.max_tokens = 2;
+    eai_status st = eai_generator_create(&gen, s->tiny.model, NULL, s->backend, NULL, &opts, err);
+    if (st == EAI_OK)
+        st = eai_generator_run(&out, gen, ids, 5, &run, err);
+    eai_generation_deinit(&out);
+    eai_generator_free(gen);
+    return st;
+}
+
+static void test_every_failing_allocation_is_reported(void **state)
+{
+    (void)state;
+    session s;
+    open_session(&s, NULL, NULL, 16);
+    eai_test_torture(generate_once, &s);
+    close_session(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_text_streams_in_whole_characters),
         cmocka_unit_test(test_end_tokens_end_it),
         cmocka_unit_test(test_adapter_takes_part),
+        cmocka_unit_test(test_every_failing_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -606,6 +606,8 @@ static void test_bad_merges_are_refused(void **state)
 {
     (void)state;
     eai_error err = EAI_ERROR_INIT;
+    const eai_parameter *p;
+    char *dir = eai_test_make_folder();
     tiny_llama tiny;
     tiny_llama other;
     tiny_llama_open(&tiny, EAI_F32, true);
@@ -617,9 +619,20 @@ static void test_bad_merges_are_refused(void **state)
                  "another model");
     assert_fails(eai_adapter_merge(a, tiny.model, "/dev/null/x", EAI_F32, &err), EAI_ERR_IO, &err,
                  "/dev/null");
+    /* values that the wanted type cannot hold leave no file */
+    eai_adapter_parameters(&p, a);
+    p[1].data[0] = 1e7f;
+    assert_fails(eai_adapter_merge(a, tiny.model, dir, EAI_F16, &err), EAI_ERR_NUMERIC, &err,
+                 "tensor 'model.layers.0.self_attn.q_proj.weight': row 0 has");
+    p[1].data[0] = NAN;
+    assert_fails(eai_adapter_merge(a, tiny.model, dir, EAI_F32, &err), EAI_ERR_NUMERIC, &err,
+                 "f32");
+    FILE *f = fopen(join(dir, "model.safetensors"), "rb");
+    assert_null(f);
     eai_adapter_free(a);
     tiny_llama_close(&tiny);
     tiny_llama_close(&other);
+    eai_test_remove_folder(dir);
 }
 
 int main(void)
