@@ -335,7 +335,7 @@ static void write_config(eai_strbuf *b, const eai_model *m, eai_dtype dtype)
     const eai_model_config *c = &m->config;
     const char *type = dtype == EAI_BF16 ? "bfloat16" : dtype == EAI_F16 ? "float16" : "float32";
 
-    eai_strbuf_text(b, "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n");
+    eai_strbuf_printf(b, "{\n  \"architectures\": [\"%s\"],\n", m->family->hf_class);
     eai_strbuf_printf(b, "  \"model_type\": \"%s\",\n", c->family);
     eai_strbuf_printf(b, "  \"hidden_act\": \"silu\",\n  \"attention_bias\": false,\n");
     eai_strbuf_printf(b, "  \"mlp_bias\": false,\n");

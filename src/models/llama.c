@@ -94,4 +94,11 @@ static eai_status check(const eai_model_config *c, const eai_weights *w, eai_err
     return EAI_OK;
 }
 
-const model__family model__llama = {"llama", slots, N_SLOTS, check, build_block};
+const model__family model__llama = {
+    .name = "llama",
+    .hf_class = "LlamaForCausalLM",
+    .slots = slots,
+    .n_slots = N_SLOTS,
+    .check = check,
+    .build_block = build_block,
+};

@@ -31,7 +31,8 @@ typedef struct model__slot {
 } model__slot;
 
 typedef struct model__family {
-    const char *name; /* general.architecture and model_type */
+    const char *name;     /* general.architecture and model_type */
+    const char *hf_class; /* what config.json names as "architectures" */
     const model__slot *slots;
     int n_slots;
     /* Family-specific refusals: EAI_ERR_UNSUPPORTED for files that only look like this family. */

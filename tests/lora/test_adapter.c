@@ -584,6 +584,12 @@ static void check_merge(eai_dtype base, bool tied, eai_dtype dtype, double toler
     assert_int_equal(eai_model_get_config(m)->tied, tied);
     assert_int_equal(eai_model_get_config(m)->context, TINY_CONTEXT);
     assert_int_equal(eai_model_parameters(m), eai_model_parameters(tiny.model));
+    json_t *config = json_load_file(join(dir, "config.json"), JSON_REJECT_DUPLICATES, NULL);
+    const char *class =
+        json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+    assert_non_null(class);
+    assert_string_equal(class, "LlamaForCausalLM"); /* transformers chooses by it */
+    json_decref(config);
     get_logits(merged, m, NULL);
     assert_close(merged, unmerged, N_IDS * TINY_VOCAB, tolerance, tolerance);
     eai_model_free(m);
