@@ -268,11 +268,14 @@ eai_status eai_trainer_step(eai_train_step *out, eai_trainer *t, eai_error *err)
     out->learning_rate = lr;
     out->epoch = epochs_done(t);
     if (!isfinite(loss) || !isfinite(out->grad_norm))
-        return eai_error_set(
-            err, EAI_ERR_NUMERIC,
-            "step %lld: loss %g, gradient norm %g: the training has diverged (a lower "
-            "learning-rate than %g may help)",
-            (long long)out->step, loss, out->grad_norm, t->opts.learning_rate);
+        return eai_error_set(err, EAI_ERR_NUMERIC,
+                             "step %lld: the loss is %s, the gradient norm %g: the training has "
+                             "diverged (a lower learning-rate than %g may help)",
+                             (long long)out->step,
+                             isnan(loss)   ? "nan"
+                             : isinf(loss) ? "infinite"
+                                           : "finite",
+                             out->grad_norm, t->opts.learning_rate);
     t->losses[t->done++] = (float)loss;
     out->seconds = eai_clock_seconds() - start;
     return EAI_OK;
