@@ -125,8 +125,8 @@ def check_shape(files):
             lines = read(name).count("\n")
             if lines > MAX_LINES:
                 findings.append(f"{name}: {lines} lines; at most {MAX_LINES}: which rooms are in it?")
-        if name.endswith(".h") and not re.search(r"^#ifndef EAI_\w+_H\n#define EAI_\w+_H$", read(name), re.MULTILINE):
-            findings.append(f"{name}: no guard EAI_..._H")
+        if name.endswith(".h") and not re.search(r"^#ifndef [A-Z]\w+_H\n#define [A-Z]\w+_H$", read(name), re.MULTILINE):
+            findings.append(f"{name}: no include guard named ..._H")
     return findings
 
 
