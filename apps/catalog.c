@@ -19,6 +19,7 @@
 
 const eai_command *const core_commands[] = {
     &command_tokenize,
+    &command_logits,
     &command_info,
     &command_completion,
     NULL,

@@ -11,6 +11,7 @@
 /* The commands in apps/commands/, each defined in the file of its name. */
 extern const eai_command command_completion;
 extern const eai_command command_info;
+extern const eai_command command_logits;
 extern const eai_command command_tokenize;
 extern const eai_project group_models;
 
