@@ -246,35 +246,43 @@ size_t cpu__sum_workspace(const cpu_backend *b, const eai_step *s)
     return (size_t)(cpu__elements(&s->in[0]) / PIECE + 1) * sizeof(double);
 }
 
-void cpu__sum(cpu_backend *b, const eai_step *s, void *workspace)
+/* The input's dimensions dealt to the two walks; true when the last one (of more than one element)
+ * is summed. */
+static bool split_dimensions(sum_job *j, const eai_shape *in, unsigned axes)
 {
-    const eai_shape *in = &s->in[0].shape;
     int64_t dims[2][EAI_MAX_DIMS];
     int64_t strides[2][EAI_MAX_DIMS];
     int n_dims[2] = {0, 0}; /* kept, summed */
+    int64_t stride = j->n;
     bool last_is_summed = true;
-    int64_t stride = eai_shape_elements(in);
-    int64_t n_out = cpu__elements(&s->out[0]);
-    sum_job j = {.vec = b->vec,
-                 .out = s->out[0].data,
-                 .in = s->in[0].data,
-                 .partial = workspace,
-                 .n = stride};
 
-    if (stride == 0) { /* sums of nothing */
-        b->vec->fill(s->out[0].data, 0, n_out);
-        return;
-    }
     for (int d = 0; d < in->n_dims; d++) {
-        int k = s->params.sum.axes >> d & 1;
+        int k = axes >> d & 1;
         stride /= in->dim[d];
         dims[k][n_dims[k]] = in->dim[d];
         strides[k][n_dims[k]++] = stride;
         if (in->dim[d] > 1)
             last_is_summed = k;
     }
-    cpu__walk_init(&j.kept, n_dims[0], dims[0], &strides[0], 1);
-    cpu__walk_init(&j.summed, n_dims[1], dims[1], &strides[1], 1);
+    cpu__walk_init(&j->kept, n_dims[0], dims[0], &strides[0], 1);
+    cpu__walk_init(&j->summed, n_dims[1], dims[1], &strides[1], 1);
+    return last_is_summed;
+}
+
+void cpu__sum(cpu_backend *b, const eai_step *s, void *workspace)
+{
+    int64_t n_out = cpu__elements(&s->out[0]);
+    sum_job j = {.vec = b->vec,
+                 .out = s->out[0].data,
+                 .in = s->in[0].data,
+                 .partial = workspace,
+                 .n = cpu__elements(&s->in[0])};
+
+    if (j.n == 0) { /* sums of nothing */
+        b->vec->fill(s->out[0].data, 0, n_out);
+        return;
+    }
+    bool last_is_summed = split_dimensions(&j, &s->in[0].shape, s->params.sum.axes);
     int64_t summed = j.n / n_out;
     if (n_out == 1) {
         sum_everything(b, &j);
@@ -282,9 +290,8 @@ void cpu__sum(cpu_backend *b, const eai_step *s, void *workspace)
         cpu__for(b, n_out, cpu__grain(summed), sum_rows, &j);
     } else {
         int64_t length = cpu__walk_length(&j.kept);
-        int64_t blocks = (length + SUM_COLUMNS - 1) / SUM_COLUMNS;
-        cpu__for(b, cpu__walk_rows(&j.kept) * blocks,
-                 cpu__grain(summed * (length < SUM_COLUMNS ? length : SUM_COLUMNS)),
-                 sum_column_blocks, &j);
+        int64_t width = length < SUM_COLUMNS ? length : SUM_COLUMNS;
+        cpu__for(b, cpu__walk_rows(&j.kept) * ((length + SUM_COLUMNS - 1) / SUM_COLUMNS),
+                 cpu__grain(summed * width), sum_column_blocks, &j);
     }
 }

@@ -37,39 +37,52 @@ static bool is_inside(const eai_step *s, int64_t t, int64_t j)
     return (double)j >= reference__get(&s->in[3], t) && (double)j < reference__get(&s->in[4], t);
 }
 
+/* scores[j] = scale q.k_j, -inf outside of the interval; returns the largest. */
+static double score_keys(const eai_step *s, const sizes *z, int64_t t, int64_t h, double *scores)
+{
+    int64_t kv_head = h / (z->n_heads / z->n_kv_heads);
+    double largest = -HUGE_VAL;
+    for (int64_t j = 0; j < z->n_keys; j++) {
+        scores[j] = -HUGE_VAL;
+        if (is_inside(s, t, j))
+            scores[j] = s->params.attention.scale *
+                        dot(&s->in[0], (t * z->n_heads + h) * z->width, &s->in[1],
+                            (j * z->n_kv_heads + kv_head) * z->width, z->width);
+        largest = fmax(largest, scores[j]);
+    }
+    return largest;
+}
+
+/* One query of one head; p [Tk] becomes its probabilities. */
+static void attend(const eai_step *s, const sizes *z, int64_t t, int64_t h, double *p)
+{
+    int64_t kv_head = h / (z->n_heads / z->n_kv_heads);
+    double largest = score_keys(s, z, t, h, p);
+    bool empty = isinf(largest) && largest < 0;
+    double total = 0;
+
+    for (int64_t j = 0; j < z->n_keys; j++) {
+        p[j] = empty ? 0 : exp(p[j] - largest);
+        total += p[j];
+    }
+    for (int64_t d = 0; d < z->width; d++) {
+        double value = 0;
+        for (int64_t j = 0; j < z->n_keys; j++)
+            if (p[j] != 0) /* what lies outside may be no number */
+                value += p[j] / total *
+                         reference__get(&s->in[2], (j * z->n_kv_heads + kv_head) * z->width + d);
+        reference__set(&s->out[0], (t * z->n_heads + h) * z->width + d, value);
+    }
+    if (s->out[1].data)
+        reference__set(&s->out[1], h * z->n_queries + t, empty ? -HUGE_VAL : largest + log(total));
+}
+
 void reference_attention(const eai_step *s, double *scratch)
 {
     sizes z = get_sizes(s);
-
     for (int64_t t = 0; t < z.n_queries; t++)
-        for (int64_t h = 0; h < z.n_heads; h++) {
-            int64_t q = (t * z.n_heads + h) * z.width;             /* of q and out */
-            int64_t kv = h / (z.n_heads / z.n_kv_heads) * z.width; /* of k and v, for key 0 */
-            int64_t kv_step = z.n_kv_heads * z.width;
-            double largest = -HUGE_VAL;
-            double total = 0;
-            for (int64_t j = 0; j < z.n_keys; j++) {
-                scratch[j] = -HUGE_VAL;
-                if (is_inside(s, t, j))
-                    scratch[j] = s->params.attention.scale *
-                                 dot(&s->in[0], q, &s->in[1], kv + j * kv_step, z.width);
-                largest = fmax(largest, scratch[j]);
-            }
-            bool empty = isinf(largest) && largest < 0;
-            for (int64_t j = 0; j < z.n_keys; j++)
-                total += empty ? 0 : exp(scratch[j] - largest);
-            for (int64_t d = 0; d < z.width; d++) {
-                double value = 0;
-                for (int64_t j = 0; j < z.n_keys && !empty; j++)
-                    if (is_inside(s, t, j))
-                        value += exp(scratch[j] - largest) / total *
-                                 reference__get(&s->in[2], kv + j * kv_step + d);
-                reference__set(&s->out[0], q + d, value);
-            }
-            if (s->out[1].data)
-                reference__set(&s->out[1], h * z.n_queries + t,
-                               empty ? -HUGE_VAL : largest + log(total));
-        }
+        for (int64_t h = 0; h < z.n_heads; h++)
+            attend(s, &z, t, h, scratch);
 }
 
 /* p and ds of query t, head h, key j. */
