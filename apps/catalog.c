@@ -18,11 +18,7 @@
 #include "base/banned.h"
 
 const eai_command *const core_commands[] = {
-    &command_tokenize,
-    &command_logits,
-    &command_info,
-    &command_completion,
-    NULL,
+    &command_tokenize, &command_logits, &command_info, &command_completion, NULL,
 };
 
 const eai_project *const core_groups[] = {

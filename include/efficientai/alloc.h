@@ -1,8 +1,8 @@
 /* Memory: every allocation of the toolkit passes here, so that tests can make the n-th one fail.
  *
  * Use:
- *     float *x = eai_alloc_array(n, sizeof(*x));    // NULL when n * size overflows or memory is out
- *     if (!x) return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu floats", n);
+ *     float *x = eai_alloc_array(n, sizeof(*x));    // NULL when n * size overflows or memory is
+ * out if (!x) return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu floats", n);
  *     ...
  *     eai_free(x);
  *
@@ -67,7 +67,8 @@ static inline bool eai_size_add(size_t *out, size_t a, size_t b)
 
 /* Failure injection, for tests: the n-th allocation from now on (1 = the next one) fails, once;
  * 0 switches it off. Also read once from the environment variable EAI_ALLOC_FAIL_AT.
- * eai_alloc_count() is the number of allocations tried since the last call of eai_alloc_fail_at(). */
+ * eai_alloc_count() is the number of allocations tried since the last call of eai_alloc_fail_at().
+ */
 EAI_API void eai_alloc_fail_at(uint64_t n);
 EAI_API uint64_t eai_alloc_count(void);
 

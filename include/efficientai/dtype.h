@@ -1,9 +1,10 @@
 /* Storage types of tensors, one row each, and shapes.
  *
- * A row of a tensor (its last dimension) is a whole number of blocks. Plain types have blocks of one
- * element. Quantized types keep `block` elements in `bytes` bytes; they are operands of products and of
- * row look-ups, and are unpacked a panel at a time, never as a whole. To add a storage format: a row
- * here, its GGUF number in formats/gguf.c, and an unpack routine in engine/cpu/unpack.inc.c. */
+ * A row of a tensor (its last dimension) is a whole number of blocks. Plain types have blocks of
+ * one element. Quantized types keep `block` elements in `bytes` bytes; they are operands of
+ * products and of row look-ups, and are unpacked a panel at a time, never as a whole. To add a
+ * storage format: a row here, its GGUF number in formats/gguf.c, and an unpack routine in
+ * engine/cpu/unpack.inc.c. */
 #ifndef EAI_DTYPE_H
 #define EAI_DTYPE_H
 
@@ -40,7 +41,11 @@ typedef enum eai_dtype {
         EAI_DTYPE_COUNT
 } eai_dtype;
 
-typedef enum eai_dtype_kind { EAI_DTYPE_FLOAT, EAI_DTYPE_INTEGER, EAI_DTYPE_QUANTIZED } eai_dtype_kind;
+typedef enum eai_dtype_kind {
+    EAI_DTYPE_FLOAT,
+    EAI_DTYPE_INTEGER,
+    EAI_DTYPE_QUANTIZED
+} eai_dtype_kind;
 
 typedef struct eai_dtype_spec {
     const char *name;        /* "q4_1" */
@@ -63,18 +68,18 @@ typedef struct eai_shape {
     int64_t dim[EAI_MAX_DIMS];
 } eai_shape;
 
-#define EAI_SHAPE0 ((eai_shape){0, {0}})
-#define EAI_SHAPE1(a) ((eai_shape){1, {(a)}})
-#define EAI_SHAPE2(a, b) ((eai_shape){2, {(a), (b)}})
-#define EAI_SHAPE3(a, b, c) ((eai_shape){3, {(a), (b), (c)}})
+#define EAI_SHAPE0             ((eai_shape){0, {0}})
+#define EAI_SHAPE1(a)          ((eai_shape){1, {(a)}})
+#define EAI_SHAPE2(a, b)       ((eai_shape){2, {(a), (b)}})
+#define EAI_SHAPE3(a, b, c)    ((eai_shape){3, {(a), (b), (c)}})
 #define EAI_SHAPE4(a, b, c, d) ((eai_shape){4, {(a), (b), (c), (d)}})
 
 EAI_API int64_t eai_shape_elements(const eai_shape *s); /* product; 1 for a scalar */
 EAI_API bool eai_shape_equal(const eai_shape *a, const eai_shape *b);
 /* "[4,512]" into buf; returns buf. */
 EAI_API char *eai_shape_print(char *buf, size_t n, const eai_shape *s);
-/* Bytes of a tensor; false when the last dimension is no whole number of blocks, a dimension is negative
- * or the size overflows. */
+/* Bytes of a tensor; false when the last dimension is no whole number of blocks, a dimension is
+ * negative or the size overflows. */
 EAI_API bool eai_tensor_bytes(size_t *out, eai_dtype t, const eai_shape *s);
 /* Bytes of one row of n elements (n a multiple of the block). */
 EAI_API size_t eai_row_bytes(eai_dtype t, int64_t n);

@@ -18,8 +18,8 @@
 #include <stdarg.h>
 
 #if defined(__GNUC__) || defined(__clang__)
-#define EAI_API __attribute__((visibility("default")))
-#define EAI_CHECKED __attribute__((warn_unused_result))
+#define EAI_API               __attribute__((visibility("default")))
+#define EAI_CHECKED           __attribute__((warn_unused_result))
 #define EAI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #error "EfficientAI needs GCC or Clang"
@@ -57,7 +57,8 @@ typedef enum eai_status {
 
 typedef struct eai_error {
     eai_status code;
-    char message[EAI_ERROR_MESSAGE_MAX]; /* one line, no trailing newline; cut with "..." when long */
+    char message[EAI_ERROR_MESSAGE_MAX]; /* one line, no trailing newline; cut with "..." when long
+                                          */
 } eai_error;
 
 #define EAI_ERROR_INIT                                                                             \

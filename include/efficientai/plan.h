@@ -4,10 +4,9 @@
  *     eai_backend *b;
  *     eai_backend_opts opts = EAI_BACKEND_OPTS_INIT;
  *     EAI_TRY(eai_backend_open(&b, "cpu", &opts, err));
- *     EAI_TRY(eai_plan_create(&plan, g, b, err));      // dead code gone, chains fused, places fixed
- *     eai_graph_free(g);                               // the plan keeps no graph
- *     eai_operand ids;
- *     EAI_TRY(eai_plan_find(&ids, plan, "ids", err));  // an input or output by name
+ *     EAI_TRY(eai_plan_create(&plan, g, b, err));      // dead code gone, chains fused, places
+ * fixed eai_graph_free(g);                               // the plan keeps no graph eai_operand
+ * ids; EAI_TRY(eai_plan_find(&ids, plan, "ids", err));  // an input or output by name
  *     ... fill ids.data ...
  *     EAI_TRY(eai_plan_run(plan, err));
  *
@@ -34,22 +33,23 @@ typedef enum eai_precision {
 } eai_precision;
 
 typedef struct eai_backend_opts {
-    int n_threads;           /* 0: all cores */
+    int n_threads; /* 0: all cores */
     eai_precision precision;
-    const char *isa;         /* NULL: $EFFICIENTAI_CPU_ISA, else the best of the machine */
+    const char *isa; /* NULL: $EFFICIENTAI_CPU_ISA, else the best of the machine */
 } eai_backend_opts;
 #define EAI_BACKEND_OPTS_INIT ((eai_backend_opts){0, EAI_PRECISION_AUTO, NULL})
 
-/* `name`: "cpu", or "reference" (float64 everywhere, slow, for tests). An instruction set that the machine
- * lacks is an error. */
+/* `name`: "cpu", or "reference" (float64 everywhere, slow, for tests). An instruction set that the
+ * machine lacks is an error. */
 EAI_API EAI_CHECKED eai_status eai_backend_open(eai_backend **out, const char *name,
                                                 const eai_backend_opts *opts, eai_error *err);
 EAI_API void eai_backend_close(eai_backend *b);
 /* "cpu avx2, 2 threads, f32": borrowed. */
 EAI_API const char *eai_backend_describe(const eai_backend *b);
-EAI_API const char *eai_backend_isa(const eai_backend *b);          /* "avx2" */
+EAI_API const char *eai_backend_isa(const eai_backend *b); /* "avx2" */
 EAI_API int eai_backend_threads(const eai_backend *b);
-EAI_API eai_precision eai_backend_precision(const eai_backend *b);  /* F32 or BF16: what it really uses */
+EAI_API eai_precision
+eai_backend_precision(const eai_backend *b); /* F32 or BF16: what it really uses */
 
 /* Memory of a tensor as a plan sees it. */
 typedef struct eai_operand {
@@ -58,11 +58,13 @@ typedef struct eai_operand {
     eai_shape shape;
 } eai_operand;
 
-EAI_API EAI_CHECKED eai_status eai_plan_create(eai_plan **out, eai_graph *g, eai_backend *b, eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_plan_create(eai_plan **out, eai_graph *g, eai_backend *b,
+                                               eai_error *err);
 EAI_API void eai_plan_free(eai_plan *plan);
-/* The input or output of that name; EAI_ERR_NOT_FOUND where the graph has none, or nothing uses it. */
-EAI_API EAI_CHECKED eai_status eai_plan_find(eai_operand *out, const eai_plan *plan, const char *name,
-                                             eai_error *err);
+/* The input or output of that name; EAI_ERR_NOT_FOUND where the graph has none, or nothing uses it.
+ */
+EAI_API EAI_CHECKED eai_status eai_plan_find(eai_operand *out, const eai_plan *plan,
+                                             const char *name, eai_error *err);
 EAI_API EAI_CHECKED eai_status eai_plan_run(eai_plan *plan, eai_error *err);
 
 /* What a plan takes, known before the first run. */
@@ -70,9 +72,9 @@ typedef struct eai_plan_memory {
     size_t activations; /* the arena of all intermediate values */
     size_t workspace;   /* scratch of the kernels */
     size_t inputs;
-    size_t states;      /* the caller's, read and written */
-    size_t weights;     /* the caller's, read only */
-    size_t unplanned;   /* what the activations would take without sharing of places */
+    size_t states;    /* the caller's, read and written */
+    size_t weights;   /* the caller's, read only */
+    size_t unplanned; /* what the activations would take without sharing of places */
 } eai_plan_memory;
 EAI_API void eai_plan_get_memory(eai_plan_memory *out, const eai_plan *plan);
 EAI_API size_t eai_plan_steps(const eai_plan *plan);

@@ -1,15 +1,14 @@
-/* A project: what a user sees under `efficientai NAME:COMMAND`. The same sources are linked into the
- * command, built as a program of their own, and as a plugin that is opened at run time.
+/* A project: what a user sees under `efficientai NAME:COMMAND`. The same sources are linked into
+ * the command, built as a program of their own, and as a plugin that is opened at run time.
  *
  * Use (projects/NAME/project.c):
  *     static const eai_command commands[] = {
- *         {"train", "fine-tune adapters on JSON lines", train_options, sizeof(train_args), cmd_train},
- *         {0}};
- *     EAI_DEFINE_PROJECT(.name = "lora-finetuning-mlx", .version = "0.1.0",
- *                        .summary = "LoRA fine-tuning of small language models", .commands = commands);
+ *         {"train", "fine-tune adapters on JSON lines", train_options, sizeof(train_args),
+ * cmd_train}, {0}}; EAI_DEFINE_PROJECT(.name = "lora-finetuning-mlx", .version = "0.1.0", .summary
+ * = "LoRA fine-tuning of small language models", .commands = commands);
  *
- * Exit codes: 0 ok, 1 failed, 2 wrong use, 130 stopped by Ctrl-C: the caller of `run` makes them from
- * the status, and prints the message as the one line "error: ...". */
+ * Exit codes: 0 ok, 1 failed, 2 wrong use, 130 stopped by Ctrl-C: the caller of `run` makes them
+ * from the status, and prints the message as the one line "error: ...". */
 #ifndef EAI_PROJECT_H
 #define EAI_PROJECT_H
 
@@ -26,12 +25,12 @@ extern "C" {
 
 /* What the program hands to a command. */
 typedef struct eai_command_context {
-    const char *program;         /* "efficientai lora-finetuning-mlx:train", for messages */
-    const eai_option_set *set;   /* operands and origins */
-    FILE *out;                   /* results; standard output */
-    FILE *progress;              /* progress and notes; standard error; never NULL */
-    bool progress_is_terminal;   /* live redraw allowed */
-    int width;                   /* columns of the terminal, 80 when unknown */
+    const char *program;       /* "efficientai lora-finetuning-mlx:train", for messages */
+    const eai_option_set *set; /* operands and origins */
+    FILE *out;                 /* results; standard output */
+    FILE *progress;            /* progress and notes; standard error; never NULL */
+    bool progress_is_terminal; /* live redraw allowed */
+    int width;                 /* columns of the terminal, 80 when unknown */
 } eai_command_context;
 
 typedef struct eai_command {
@@ -57,36 +56,40 @@ typedef struct eai_project {
 #ifndef EAI_PROJECT_SYMBOL
 #define EAI_PROJECT_SYMBOL eai_project_descriptor
 #endif
-#define EAI_DEFINE_PROJECT(...)                                                                     \
-    EAI_API extern const eai_project EAI_PROJECT_SYMBOL;                                            \
-    EAI_API const eai_project EAI_PROJECT_SYMBOL = {.abi = EAI_PROJECT_ABI,                         \
-                                                    .size = sizeof(eai_project), __VA_ARGS__}
+#define EAI_DEFINE_PROJECT(...)                                                                    \
+    EAI_API extern const eai_project EAI_PROJECT_SYMBOL;                                           \
+    EAI_API const eai_project EAI_PROJECT_SYMBOL = {                                               \
+        .abi = EAI_PROJECT_ABI, .size = sizeof(eai_project), __VA_ARGS__}
 
-/* Parses the words with the command's table, runs it, prints "error: ..." on failure, returns the exit
- * code. argv[0] is the first word after the command's name. With --help it prints the help instead. */
-EAI_API int eai_command_run(const eai_project *project, const eai_command *command, int argc, char **argv);
+/* Parses the words with the command's table, runs it, prints "error: ..." on failure, returns the
+ * exit code. argv[0] is the first word after the command's name. With --help it prints the help
+ * instead. */
+EAI_API int eai_command_run(const eai_project *project, const eai_command *command, int argc,
+                            char **argv);
 
 /* The same under the name that the user typed: "efficientai models get". */
-EAI_API int eai_command_run_as(const char *program, const eai_command *command, int argc, char **argv);
+EAI_API int eai_command_run_as(const char *program, const eai_command *command, int argc,
+                               char **argv);
 
 /* The project's command of that name, or NULL. */
 EAI_API const eai_command *eai_project_find_command(const eai_project *project, const char *name);
 
 /* Runs the command named by argv[0]; `program` and `separator` stand before its name in messages
- * ("efficientai lora-finetuning-mlx", ':'). Without a word it lists the commands and returns 2; "--help"
- * lists them and returns 0; an unknown name gives a "did you mean" and 2. */
-EAI_API int eai_project_run(const eai_project *project, const char *program, char separator, int argc,
-                            char **argv);
+ * ("efficientai lora-finetuning-mlx", ':'). Without a word it lists the commands and returns 2;
+ * "--help" lists them and returns 0; an unknown name gives a "did you mean" and 2. */
+EAI_API int eai_project_run(const eai_project *project, const char *program, char separator,
+                            int argc, char **argv);
 
 /* main() of a program that is one project: argv[1] names the command. */
 EAI_API int eai_project_main(const eai_project *project, int argc, char **argv);
 
 /* The built-in projects (given by the program that links them) and plugins found. */
 typedef struct eai_registry eai_registry;
-EAI_API EAI_CHECKED eai_status eai_registry_create(eai_registry **out, const eai_project *const *builtin,
+EAI_API EAI_CHECKED eai_status eai_registry_create(eai_registry **out,
+                                                   const eai_project *const *builtin,
                                                    size_t n_builtin, eai_error *err);
-/* Opens every *.so / *.dylib of the folders in the colon-separated list; a foreign or broken file, another
- * ABI or a duplicate name is reported through `warn` and skipped. `folders` may be NULL. */
+/* Opens every *.so / *.dylib of the folders in the colon-separated list; a foreign or broken file,
+ * another ABI or a duplicate name is reported through `warn` and skipped. `folders` may be NULL. */
 EAI_API void eai_registry_add_plugins(eai_registry *r, const char *folders,
                                       void (*warn)(void *ud, const char *message), void *ud);
 EAI_API size_t eai_registry_count(const eai_registry *r);

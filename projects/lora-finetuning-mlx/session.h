@@ -22,23 +22,23 @@ typedef struct session_args {
 } session_args;
 
 #define SESSION_OPTION(owner, field) offsetof(owner, session) + offsetof(session_args, field)
-#define SESSION_MODEL_OPTION(owner)                                                                 \
+#define SESSION_MODEL_OPTION(owner)                                                                \
     {                                                                                              \
         .name = "model", .key = 'm', .type = EAI_OPT_STRING,                                       \
-        .offset = SESSION_OPTION(owner, model), .default_value = "smollm2-135m-instruct",           \
+        .offset = SESSION_OPTION(owner, model), .default_value = "smollm2-135m-instruct",          \
         .value_name = "NAME|PATH", .help = "a known model (efficientai models list) or a file"     \
     }
-#define SESSION_ADAPTER_OPTION(owner)                                                               \
+#define SESSION_ADAPTER_OPTION(owner)                                                              \
     {                                                                                              \
         .name = "adapter", .key = 'a', .type = EAI_OPT_PATH,                                       \
-        .offset = SESSION_OPTION(owner, adapter), .value_name = "DIR",                              \
+        .offset = SESSION_OPTION(owner, adapter), .value_name = "DIR",                             \
         .help = "folder of an adapter in the PEFT layout"                                          \
     }
-#define SESSION_MACHINE_OPTIONS(owner)                                                              \
+#define SESSION_MACHINE_OPTIONS(owner)                                                             \
     {.name = "threads",                                                                            \
      .key = 't',                                                                                   \
      .type = EAI_OPT_INT,                                                                          \
-     .offset = SESSION_OPTION(owner, threads),                                                      \
+     .offset = SESSION_OPTION(owner, threads),                                                     \
      .default_value = "0",                                                                         \
      .value_name = "N",                                                                            \
      .help = "threads, 0: one a core",                                                             \
@@ -46,7 +46,7 @@ typedef struct session_args {
      .max = 1024,                                                                                  \
      .group = "Machine"},                                                                          \
     {                                                                                              \
-        .name = "dtype", .type = EAI_OPT_ENUM, .offset = SESSION_OPTION(owner, dtype),              \
+        .name = "dtype", .type = EAI_OPT_ENUM, .offset = SESSION_OPTION(owner, dtype),             \
         .default_value = "auto", .value_name = "TYPE", .choices = "auto|f32|bf16",                 \
         .help = "precision of products; auto: bf16 where the processor has it", .group = "Machine" \
     }

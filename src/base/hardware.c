@@ -1,7 +1,8 @@
 /* Hardware detection: CPUID and /proc, /sys on Linux, sysctl on macOS. Start at eai_hardware_get.
  */
 #if defined(__linux__)
-#define _GNU_SOURCE /* sched_getaffinity; in this file alone, for it changes strerror_r elsewhere */
+#define _GNU_SOURCE  /* sched_getaffinity; in this file alone, for it changes strerror_r elsewhere \
+                      */
 #endif
 #include <efficientai/hardware.h>
 

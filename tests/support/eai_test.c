@@ -51,8 +51,8 @@ void eai_test_assert_close(const float *actual, const float *expected, size_t n,
         }
     }
     if (worst_excess > 0) {
-        print_error("worst at %zu of %zu: actual %.9g, expected %.9g (rtol %g, atol %g)\n", worst, n,
-                    (double)actual[worst], (double)expected[worst], rtol, atol);
+        print_error("worst at %zu of %zu: actual %.9g, expected %.9g (rtol %g, atol %g)\n", worst,
+                    n, (double)actual[worst], (double)expected[worst], rtol, atol);
         _fail(file, line);
     }
 }

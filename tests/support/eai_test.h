@@ -42,7 +42,8 @@ const char *eai_test_model_path(void);
         }                                                                                          \
     } while (0)
 
-/* A new empty folder for this test, removed by eai_test_remove_folder. The caller frees with free. */
+/* A new empty folder for this test, removed by eai_test_remove_folder. The caller frees with free.
+ */
 char *eai_test_make_folder(void);
 void eai_test_remove_folder(char *path);
 

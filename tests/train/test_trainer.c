@@ -332,7 +332,8 @@ static void divergence_is_an_error(void **state)
     open_bench(&b, usual);
     eai_adapter_parameters(&p, b.adapter);
     p[0].data[0] = NAN;
-    assert_fails(eai_trainer_step(&s, b.trainer, &err), EAI_ERR_NUMERIC, &err, "step 1: the loss is nan");
+    assert_fails(eai_trainer_step(&s, b.trainer, &err), EAI_ERR_NUMERIC, &err,
+                 "step 1: the loss is nan");
     close_bench(&b);
 }
 
