@@ -218,7 +218,7 @@ static const eai_option *row_at(const eai_option *table, size_t n, size_t i)
     return NULL;
 }
 
-/* The column of the help texts: behind the widest left part that is not too wide. */
+/* The column of the help texts: behind the widest left part that is not too wide; 0: no memory. */
 static size_t find_indent(const eai_option *table, size_t n, eai_strbuf *left)
 {
     size_t indent = 0;
@@ -227,6 +227,8 @@ static size_t find_indent(const eai_option *table, size_t n, eai_strbuf *left)
     for (size_t i = 0; (o = row_at(table, n, i)) != NULL; i++) {
         eai_strbuf_clear(left);
         add_left(left, o);
+        if (left->status != EAI_OK)
+            return 0;
         size_t wide = columns(eai_strbuf_get(left), left->length) + 2;
         if (wide > indent && wide <= MAX_LEFT)
             indent = wide;
@@ -257,16 +259,19 @@ char *eai_options_help(const eai_option *table, int width)
     while (table[n].type != EAI_OPT_END)
         n++;
     size_t indent = find_indent(table, n, &left);
-    for (size_t i = 0; (o = row_at(table, n, i)) != NULL; i++) {
+    bool ok = indent > 0;
+    for (size_t i = 0; ok && (o = row_at(table, n, i)) != NULL; i++) {
         if (group_was_seen(table, n, i))
             continue;
         eai_strbuf_printf(&text, "%s%s:\n", i ? "\n" : "", group_of(o));
         const eai_option *member;
-        for (size_t j = i; (member = row_at(table, n, j)) != NULL; j++)
-            if (strcmp(group_of(member), group_of(o)) == 0)
-                add_row(&text, member, indent, wide, &left, &right);
+        for (size_t j = i; ok && (member = row_at(table, n, j)) != NULL; j++) {
+            if (strcmp(group_of(member), group_of(o)) != 0)
+                continue;
+            add_row(&text, member, indent, wide, &left, &right); /* clears left and right first */
+            ok = left.status == EAI_OK && right.status == EAI_OK;
+        }
     }
-    bool ok = left.status == EAI_OK && right.status == EAI_OK;
     char *help = ok ? eai_strbuf_take(&text, NULL) : NULL;
     eai_strbuf_deinit(&text);
     eai_strbuf_deinit(&left);
