@@ -44,6 +44,7 @@ EAI_API bool eai_hardware_request_amx(void);
 /* Bytes; 0 when unknown. */
 EAI_API uint64_t eai_hardware_memory_available(void); /* for new work, without swapping */
 EAI_API uint64_t eai_hardware_rss(void);              /* resident memory of this process */
+EAI_API uint64_t eai_hardware_rss_anonymous(void);    /* the part of it that no file backs */
 EAI_API uint64_t eai_hardware_peak_rss(void);
 
 #ifdef __cplusplus

@@ -107,11 +107,21 @@ static json_t *settings(const train_args *a)
         (int)a->checkpoint_activations);
 }
 
+/* What the process takes at most while it trains: what it had before the trainer, the plan's own
+ * memory, the optimizer's moments, and the weights, whose pages come in as they are read. */
+static uint64_t predicted_peak(const report_facts *f, const eai_plan_memory *m)
+{
+    size_t parameters = (size_t)eai_adapter_parameter_count(f->session->adapter) * sizeof(float);
+    return f->rss_before + m->activations + m->workspace + m->inputs + (m->states - parameters) +
+           m->weights;
+}
+
 static json_t *memory(const report_facts *f)
 {
     eai_plan_memory m;
     eai_trainer_get_memory(&m, f->trainer);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "activations", (json_int_t)m.activations,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "peak",
+                     (json_int_t)predicted_peak(f, &m), "activations", (json_int_t)m.activations,
                      "workspace", (json_int_t)m.workspace, "inputs", (json_int_t)m.inputs, "states",
                      (json_int_t)m.states, "weights", (json_int_t)m.weights,
                      "activations_without_sharing", (json_int_t)m.unplanned);

@@ -250,6 +250,8 @@ typedef struct run {
     run_report report;
     char *checkpoint; /* folder */
     double last_epoch;
+    uint64_t rss_files;  /* resident pages of files (the program's) when the command started */
+    uint64_t rss_before; /* those, and what was allocated before the trainer was made */
 } run;
 
 static void close_run(run *r)
@@ -334,6 +336,7 @@ static eai_status open_run(run *r, eai_error *err)
     lora.use_rslora = a->rslora;
     EAI_TRY(eai_adapter_create(&r->s.adapter, r->s.model, &lora, err));
     eai_lora_task_init(&r->task, r->s.model, r->s.adapter);
+    r->rss_before = r->rss_files + eai_hardware_rss_anonymous();
     EAI_TRY(eai_trainer_create(&r->trainer, &r->task.base, r->s.backend, r->train, &opts, err));
     EAI_TRY(check_memory(r, err));
     if (r->valid)
@@ -401,6 +404,7 @@ static eai_status save_all(run *r, eai_error *err)
                           .train = r->train,
                           .train_rows = r->train_rows,
                           .valid_rows = r->valid_rows,
+                          .rss_before = r->rss_before,
                           .seconds = eai_clock_seconds() - r->begin,
                           .interrupted = session_interrupted != 0};
     return report_write(&r->report, &facts, err);
@@ -466,6 +470,7 @@ static eai_status train(run *r, eai_error *err)
 eai_status cmd_train(const eai_command_context *ctx, const void *args, eai_error *err)
 {
     run r = {.args = args, .ctx = ctx, .begin = eai_clock_seconds()};
+    r.rss_files = eai_hardware_rss() - eai_hardware_rss_anonymous();
     session_catch_interrupt();
     eai_status st = train(&r, err);
     close_run(&r);

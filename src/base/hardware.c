@@ -252,6 +252,11 @@ uint64_t eai_hardware_rss(void)
     return read_kilobytes("/proc/self/status", "VmRSS");
 }
 
+uint64_t eai_hardware_rss_anonymous(void)
+{
+    return read_kilobytes("/proc/self/status", "RssAnon");
+}
+
 uint64_t eai_hardware_peak_rss(void)
 {
     return read_kilobytes("/proc/self/status", "VmHWM");
@@ -303,6 +308,11 @@ uint64_t eai_hardware_rss(void)
     return info.resident_size;
 }
 
+uint64_t eai_hardware_rss_anonymous(void)
+{
+    return 0;
+}
+
 uint64_t eai_hardware_peak_rss(void)
 {
     struct rusage usage;
@@ -320,6 +330,11 @@ uint64_t eai_hardware_memory_available(void)
 }
 
 uint64_t eai_hardware_rss(void)
+{
+    return 0;
+}
+
+uint64_t eai_hardware_rss_anonymous(void)
 {
     return 0;
 }

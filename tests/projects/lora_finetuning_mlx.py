@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""lora-finetuning-mlx from the outside: what it leaves, and what it says when something is wrong.
+
+lora_finetuning_mlx.py BUILD: runs every case on BUILD/bin/efficientai with the default model (from
+$EFFICIENTAI_TEST_MODEL or the user's cache). Exit status: 0 all passed, 1 some failed, 77 no model.
+"""
+import json
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+BUILD = pathlib.Path(sys.argv[1])
+TOOL = BUILD / "bin/efficientai"
+DATA = pathlib.Path(__file__).resolve().parents[2] / "projects/lora-finetuning-mlx/data"
+QUICK = ["--steps", "2", "--batch-size", "1", "--seq-len", "64", "--quiet"]
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="eai-project-"))
+RESULT_FILES = ["adapter_model.safetensors", "adapter_config.json", "report.json", "loss.png", "loss.svg",
+                "checkpoint/state.safetensors"]
+
+
+def find_model():
+    given = os.environ.get("EFFICIENTAI_TEST_MODEL")
+    if given:
+        return given if os.path.exists(given) else None
+    found = subprocess.run([TOOL, "models", "path", "smollm2-135m-instruct"], capture_output=True, text=True)
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+MODEL = find_model()
+
+
+def run(command, *words, model=MODEL, **options):
+    """efficientai lora-finetuning-mlx:COMMAND --model MODEL WORDS"""
+    argv = [TOOL, f"lora-finetuning-mlx:{command}", *(["--model", model] if model else []), *map(str, words)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=300, **options)
+
+
+def refused(done, code, *texts):
+    """One line `error: ...` with all the texts, nothing on the standard output, that exit code."""
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == code, (done.returncode, done.stderr)
+    assert done.stdout == "", done.stdout
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1, lines
+    for text in texts:
+        assert str(text) in errors[0], (text, errors[0])
+
+
+def make_data(name, *lines, valid=False):
+    folder = WORK / name
+    folder.mkdir()
+    (folder / "train.jsonl").write_text("".join(line + "\n" for line in lines))
+    if valid:
+        shutil.copy(DATA / "valid.jsonl", folder)
+    return folder
+
+
+def some_rows(n):
+    with open(DATA / "train.jsonl", encoding="utf-8") as f:
+        return [f.readline().rstrip("\n") for _ in range(n)]
+
+
+def case_wrong_model():
+    out = WORK / "no-model"
+    refused(run("train", "--data", DATA, "--output", out, model="nonsense-model"), 1, "nonsense-model")
+    refused(run("train", "--data", DATA, "--output", out, model=str(WORK / "absent.gguf")), 1, "absent.gguf")
+    broken = WORK / "broken.gguf"
+    broken.write_bytes(pathlib.Path(MODEL).read_bytes()[:100000])
+    refused(run("train", "--data", DATA, "--output", out, model=str(broken)), 1, "broken.gguf")
+    assert not out.exists()
+
+
+def case_bad_rows():
+    out = WORK / "bad-rows"
+    rows = some_rows(3)
+    folder = make_data("broken-line", rows[0], rows[1], '{"messages": [', rows[2])
+    refused(run("train", "--data", folder, "--output", out), 1, "train.jsonl:3")
+    refused(run("train", "--data", make_data("empty"), "--output", out), 1, "train.jsonl")
+    refused(run("train", "--data", WORK / "nowhere", "--output", out), 1, "nowhere")
+    refused(run("train", "--data", make_data("odd", '{"question": "?"}'), "--output", out), 1, "train.jsonl:1")
+    assert not out.exists()
+
+
+def case_bad_options():
+    out = WORK / "bad-options"
+    common = ["--data", DATA, "--output", out]
+    refused(run("train", *common, "--rnak", 4), 2, "rnak", "rank")
+    refused(run("train", *common, "--rank", 0), 2, "rank", "0", "1")
+    refused(run("train", *common, "--learning-rate", "nan"), 2, "learning-rate")
+    refused(run("train", *common, "--dtype", "f64"), 2, "dtype", "f64", "bf16")
+    refused(run("train", *common, "--targets", "z_proj"), 1, "z_proj", "q_proj")
+    refused(run("train", *common, "--seq-len", 100000), 1, "seq-len")
+    refused(run("train", *common, *QUICK, "--resume"), 1, "state.safetensors")
+    refused(run("evaluate", "--data", DATA / "test.jsonl", "--adapter", WORK / "none"), 1, "none")
+    assert not (out / "report.json").exists()
+
+
+def case_train_leaves_everything():
+    out = WORK / "whole"
+    folder = make_data("little", *some_rows(12), valid=True)
+    done = run("train", "--data", folder, "--output", out, *QUICK, "--json", "--seed", 5)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report == json.loads((out / "report.json").read_text())
+    for name in RESULT_FILES:
+        assert (out / name).stat().st_size > 200, name
+    assert len(report["loss"]) == 2 and report["settings"]["seed"] == 5
+    assert report["tokens_per_s"] > 0 and report["seconds_to_first_step"] > 0 and report["peak_rss_bytes"] > 1e8
+    assert len(report["sha256"]["train.jsonl"]) == 64 and len(report["sha256"]["model"]) == 64
+    judged = run("evaluate", "--data", DATA / "test.jsonl", "--adapter", out, "--limit", 1, "--json")
+    result = json.loads(judged.stdout.splitlines()[-1])
+    assert {"loss", "perplexity", "tokens", "exact_match"} <= set(result), result
+    spoken = run("generate", "--prompt", "What is the capital of France?", "--max-tokens", 16)
+    assert spoken.stdout == "The capital of France is Paris.\n", spoken.stdout
+    described = json.loads(run("info", "--adapter", out, "--json").stdout)
+    assert described["adapter"]["rank"] == 8 and described["layers"] == 30
+    checked = json.loads(run("validate", "--data", folder, "--json").stdout)
+    assert checked["train.jsonl"]["rows"] == 12
+
+
+def case_full_disk():
+    """A limit on the size of files stands for a full disk; what was there before stays as it was."""
+    out = WORK / "full"
+    folder = make_data("for-full", *some_rows(6))
+    assert run("train", "--data", folder, "--output", out, *QUICK).returncode == 0
+    before = {name: (out / name).read_bytes() for name in RESULT_FILES}
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the child inherits it: writes then fail with EFBIG
+    done = run("train", "--data", folder, "--output", out, *QUICK, "--seed", 9, restore_signals=False,
+               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
+    refused(done, 1, "state.safetensors")
+    assert before == {name: (out / name).read_bytes() for name in RESULT_FILES}
+    assert sorted(p.name for p in out.iterdir()) == sorted({name.split("/")[0] for name in RESULT_FILES})
+
+
+def case_interrupt_and_resume():
+    folder = make_data("for-interrupt", *some_rows(40))
+    options = ["--data", folder, "--steps", 6, "--batch-size", 1, "--seq-len", 64, "--dropout", 0.1]
+    whole, stopped = WORK / "uninterrupted", WORK / "stopped"
+    assert run("train", *options, "--output", whole).returncode == 0
+    argv = [TOOL, "lora-finetuning-mlx:train", "--model", MODEL, *map(str, options), "--output", str(stopped)]
+    child = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    for line in child.stderr:
+        if line.startswith("train"):  # the first step is done
+            child.send_signal(signal.SIGINT)
+            break
+    rest = child.stderr.read()
+    assert child.wait(timeout=120) == 130, rest
+    assert "stopped after step" in rest, rest
+    assert json.loads((stopped / "report.json").read_text())["interrupted"]
+    assert 1 <= json.loads((stopped / "report.json").read_text())["steps"] < 6
+    assert run("train", *options, "--output", stopped, "--resume").returncode == 0
+    name = "adapter_model.safetensors"
+    assert (whole / name).read_bytes() == (stopped / name).read_bytes()
+    losses = [json.loads((f / "report.json").read_text())["loss"] for f in (whole, stopped)]
+    assert losses[0] == losses[1], losses
+
+
+def case_predicted_memory():
+    """The peak that the plan predicts is the one that the run has, within 5 %."""
+    out = WORK / "memory"
+    folder = make_data("for-memory", *some_rows(40))
+    done = run("train", "--data", folder, "--output", out, "--steps", 1, "--batch-size", 2, "--seq-len", 256)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((out / "report.json").read_text())
+    predicted, measured = report["planned_bytes"]["peak"], report["peak_rss_bytes"]
+    print(f"predicted peak {predicted / 1e6:.0f} MB, measured {measured / 1e6:.0f} MB")
+    assert abs(predicted - measured) < 0.05 * measured, (predicted, measured)
+
+
+def case_merge():
+    out, merged = WORK / "to-merge", WORK / "merged"
+    folder = make_data("for-merge", *some_rows(6))
+    assert run("train", "--data", folder, "--output", out, *QUICK).returncode == 0
+    assert run("merge", "--adapter", out, "--output", merged).returncode == 0
+    assert (merged / "model.safetensors").stat().st_size > 2e8
+    ids = ["--ids", "1,2,3,4"]
+    done = subprocess.run([TOOL, "logits", "--model", merged / "model.safetensors", *ids, "--output", WORK / "l.npy"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (WORK / "l.npy").stat().st_size == 128 + 4 * 49152 * 4
+
+
+def case_three_ways_to_start():
+    prompt = ["--model", MODEL, "--prompt", "What is the capital of France?", "--max-tokens", "16"]
+    for argv in ([BUILD / "bin/lora-finetuning-mlx", "generate"], [TOOL, "lora-finetuning-mlx", "generate"]):
+        done = subprocess.run([*argv, *prompt], capture_output=True, text=True)
+        assert done.stdout == "The capital of France is Paris.\n", (argv, done.stdout, done.stderr)
+    plugins = BUILD / "plugins"
+    assert (plugins / "lora-finetuning-mlx.so").exists() or (plugins / "lora-finetuning-mlx.dylib").exists()
+    done = subprocess.run([TOOL, "--plugin-path", plugins, "lora-finetuning-mlx:generate", *prompt],
+                          capture_output=True, text=True)
+    assert done.stdout == "The capital of France is Paris.\n", done.stderr
+
+
+def main():
+    if not MODEL:
+        print("SKIPPED: the default model is not on this machine (efficientai models get smollm2-135m-instruct)")
+        return 77
+    failed = passed = 0
+    for name, case in list(globals().items()):
+        if not name.startswith("case_"):
+            continue
+        try:
+            case()
+            passed += 1
+            print(f"ok      {name[5:]}")
+        except Exception as e:  # every case runs, whatever the one before did
+            failed += 1
+            print(f"FAILED  {name[5:]}: {type(e).__name__}: {e}")
+    shutil.rmtree(WORK)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
