@@ -15,7 +15,7 @@ project=lora-finetuning-mlx
 
 # In its short form the demo shows that every part works, not that the model learns.
 # One pass over 860 short rows is enough for this task; small batches give more updates.
-train_options="--epochs 1 --learning-rate 1e-3 --warmup 5 --batch-size 2 --seq-len 192"
+train_options="--epochs 1 --learning-rate 1e-3 --warmup 5 --batch-size 2 --seq-len 192 --eval-every 25"
 evaluate_options=
 if [ -n "${SHORT:-}" ]; then
     train_options="$train_options --steps 8"
