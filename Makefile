@@ -20,7 +20,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup build model test demo check format format-check tidy asan tsan coverage fuzz clean
+.PHONY: help setup configure command build model test demo check format format-check tidy asan tsan coverage fuzz clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -32,18 +32,23 @@ help: ## this list
 setup: ## install what is missing (system packages by name)
 	@sh tools/setup.sh
 
-build: setup ## the command in build/bin/efficientai, the library, the projects' programs
+configure: setup
 	@cmake --preset release -DEAI_WERROR=$(EAI_WERROR) >build-configure.log 2>&1 || { cat build-configure.log; exit 1; }
 	@mv build-configure.log build/configure.log
+
+command: configure
+	@cmake --build build -j $(JOBS) --target efficientai_command
+
+build: configure ## the command in build/bin/efficientai, the library, the projects' programs, the tests
 	@cmake --build build -j $(JOBS)
 
-model: build ## the default model, into the user's cache
+model: command ## the default model, into the user's cache
 	@$(EFFICIENTAI) models get
 
 test: build ## every test; the ones on the real model too when it can be fetched
 	@sh tools/test.sh build $(JOBS) $(ARGS)
 
-demo: build ## tune the default model on real examples, before and after (SHORT=1: two minutes)
+demo: command ## tune the default model on real examples, before and after (SHORT=1: two minutes)
 	@SHORT=$(SHORT) sh tools/demo.sh
 
 check: ## structure, text and format of the tree (needs no build)

@@ -102,9 +102,10 @@ def run_case(args, case):
     with tempfile.TemporaryDirectory(prefix="eai-cli-") as scratch:
         done = subprocess.run(["sh", "-c", read(case, "cmd")], cwd=scratch, env=environment(args, scratch),
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False)
-        seen = {"stdout": done.stdout.decode(errors="replace").replace(scratch, "SCRATCH"),
-                "stderr": done.stderr.decode(errors="replace").replace(scratch, "SCRATCH"),
-                "exit": f"{done.returncode}\n"}
+        seen = {"exit": f"{done.returncode}\n"}
+        for name, text in (("stdout", done.stdout), ("stderr", done.stderr)):
+            text = text.decode(errors="replace").replace(scratch, "SCRATCH")
+            seen[name] = text.replace(os.path.abspath(args.bin), "BIN")
     if args.update:
         for name, text in seen.items():
             write(case, name, text, "0\n" if name == "exit" else "")
