@@ -4,8 +4,8 @@
  *     static void half(void *ud, size_t task, int thread) { ... }
  *     eai_pool *pool = NULL;
  *     EAI_TRY(eai_pool_create(&pool, 4, err));
- *     eai_pool_run(pool, half, &job, 100);       // half(&job, 0..99, 0..3), returns when all are
- * done eai_pool_free(pool);
+ *     eai_pool_run(pool, half, &job, 100); // half(&job, 0..99, 0..3); returns when all are done
+ *     eai_pool_free(pool);
  *
  * The caller is thread 0 and takes part. Between jobs the others spin for a moment, then sleep. A
  * pool of one thread runs everything inline.

@@ -18,8 +18,7 @@ char *eai_clock_iso(char *buf, size_t n)
     struct tm utc;
     if (n == 0)
         return buf;
-    buf[0] = '\0';
-    if (gmtime_r(&now, &utc))
-        strftime(buf, n, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    if (!gmtime_r(&now, &utc) || strftime(buf, n, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+        buf[0] = '\0'; /* too small a buffer holds anything after strftime() */
     return buf;
 }
