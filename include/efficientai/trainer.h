@@ -155,6 +155,9 @@ typedef struct eai_evaluator eai_evaluator;
 EAI_API EAI_CHECKED eai_status eai_evaluator_create(eai_evaluator **out, const eai_train_task *task,
                                                     eai_backend *backend, eai_error *err);
 EAI_API void eai_evaluator_free(eai_evaluator *e);
+/* Plans the dataset's largest batch now; its memory is known before the first run. */
+EAI_API EAI_CHECKED eai_status eai_evaluator_plan(eai_plan_memory *out, eai_evaluator *e,
+                                                  const eai_dataset *d, eai_error *err);
 /* One pass over the dataset from its first batch. */
 EAI_API EAI_CHECKED eai_status eai_evaluator_run(eai_evaluation *out, eai_evaluator *e,
                                                  eai_dataset *d, eai_error *err);

@@ -107,21 +107,11 @@ static json_t *settings(const train_args *a)
         (int)a->checkpoint_activations);
 }
 
-/* What the process takes at most while it trains: what it had before the trainer, the plan's own
- * memory, the optimizer's moments, and the weights, whose pages come in as they are read. */
-static uint64_t predicted_peak(const report_facts *f, const eai_plan_memory *m)
-{
-    size_t parameters = (size_t)eai_adapter_parameter_count(f->session->adapter) * sizeof(float);
-    return f->rss_before + m->activations + m->workspace + m->inputs + (m->states - parameters) +
-           m->weights;
-}
-
 static json_t *memory(const report_facts *f)
 {
     eai_plan_memory m;
     eai_trainer_get_memory(&m, f->trainer);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "peak",
-                     (json_int_t)predicted_peak(f, &m), "activations", (json_int_t)m.activations,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "activations", (json_int_t)m.activations,
                      "workspace", (json_int_t)m.workspace, "inputs", (json_int_t)m.inputs, "states",
                      (json_int_t)m.states, "weights", (json_int_t)m.weights,
                      "activations_without_sharing", (json_int_t)m.unplanned);
@@ -144,14 +134,14 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
     char when[EAI_CLOCK_ISO_SIZE];
     eai_dataset_stats n;
     eai_dataset_get_stats(&n, f->train);
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "program",
-                  "efficientai", "version", EAI_VERSION, "finished",
-                  eai_clock_iso(when, sizeof(when)), "interrupted", (int)f->interrupted, "steps",
-                  (json_int_t)r->n, "steps_in_this_run", (json_int_t)(r->n - (size_t)r->first),
-                  "tokens_per_s", report_rate(r), "seconds_to_first_step", r->seconds_to_first_step,
-                  "seconds", f->seconds, "tokens", (json_int_t)r->tokens, "learned_tokens",
-                  (json_int_t)r->learned, "peak_rss_bytes", (json_int_t)eai_hardware_peak_rss());
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:b, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "program",
+        "efficientai", "version", EAI_VERSION, "finished", eai_clock_iso(when, sizeof(when)),
+        "interrupted", (int)f->interrupted, "steps", (json_int_t)r->n, "steps_in_this_run",
+        (json_int_t)(r->n - (size_t)r->first), "tokens_per_s", report_rate(r),
+        "seconds_to_first_step", r->seconds_to_first_step, "seconds", f->seconds, "tokens",
+        (json_int_t)r->tokens, "learned_tokens", (json_int_t)r->learned, "predicted_peak_bytes",
+        (json_int_t)f->predicted_peak, "peak_rss_bytes", (json_int_t)eai_hardware_peak_rss());
     if (!o) {
         eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
         return NULL;

@@ -27,7 +27,7 @@ typedef struct report_facts {
     const eai_trainer *trainer;
     const eai_dataset *train;
     const eai_rows *train_rows, *valid_rows;
-    uint64_t rss_before; /* memory before the trainer was made, without the model's file */
+    uint64_t predicted_peak; /* bytes, before the first step */
     double seconds;
     bool interrupted;
 } report_facts;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -43,8 +44,11 @@ eai_status session_open(session *s, const session_args *args, eai_error *err)
     eai_backend_opts opts = EAI_BACKEND_OPTS_INIT;
     opts.n_threads = (int)args->threads;
     opts.precision = precision_of(args->dtype);
+    struct stat file;
     memset(s, 0, sizeof(*s));
     eai_status st = eai_hub_resolve(&s->path, args->model, err);
+    if (st == EAI_OK && stat(s->path, &file) == 0)
+        s->file_bytes = (uint64_t)file.st_size;
     if (st == EAI_OK)
         st = eai_backend_open(&s->backend, "cpu", &opts, err);
     if (st == EAI_OK)

@@ -53,7 +53,8 @@ typedef struct session_args {
 
 /* Everything is NULL until opened; session_close frees it in the right order. */
 typedef struct session {
-    char *path; /* of the model's file */
+    char *path;          /* of the model's file */
+    uint64_t file_bytes; /* of the model's file */
     eai_backend *backend;
     eai_weights *weights;
     eai_model *model;

@@ -250,8 +250,8 @@ typedef struct run {
     run_report report;
     char *checkpoint; /* folder */
     double last_epoch;
-    uint64_t rss_files;  /* resident pages of files (the program's) when the command started */
-    uint64_t rss_before; /* those, and what was allocated before the trainer was made */
+    uint64_t rss_files;      /* resident pages of files (the program's) when the command started */
+    uint64_t predicted_peak; /* bytes; see predict_peak */
 } run;
 
 static void close_run(run *r)
@@ -321,11 +321,25 @@ static eai_status check_memory(const run *r, eai_error *err)
                          (long long)(r->args->seq_len / 2));
 }
 
+/* What the process takes at most while it trains, known before the first step: what it has when all
+ * is planned (of the files, the program's pages), the model's file, whose pages come in as they are
+ * read, the memory of the plans and the optimizer's moments, which nothing has touched yet. */
+static uint64_t predict_peak(const run *r, const eai_plan_memory *valid)
+{
+    eai_plan_memory m;
+    size_t parameters = (size_t)eai_adapter_parameter_count(r->s.adapter) * sizeof(float);
+    eai_trainer_get_memory(&m, r->trainer);
+    return r->rss_files + eai_hardware_rss_anonymous() + r->s.file_bytes + m.activations +
+           m.workspace + m.inputs + (m.states - parameters) + valid->activations +
+           valid->workspace + valid->inputs;
+}
+
 static eai_status open_run(run *r, eai_error *err)
 {
     const train_args *a = r->args;
     eai_train_opts opts = train_opts(a);
     eai_adapter_opts lora = EAI_ADAPTER_OPTS_INIT;
+    eai_plan_memory valid = {0};
 
     EAI_TRY(open_data(r, err));
     lora.rank = a->rank;
@@ -336,11 +350,13 @@ static eai_status open_run(run *r, eai_error *err)
     lora.use_rslora = a->rslora;
     EAI_TRY(eai_adapter_create(&r->s.adapter, r->s.model, &lora, err));
     eai_lora_task_init(&r->task, r->s.model, r->s.adapter);
-    r->rss_before = r->rss_files + eai_hardware_rss_anonymous();
     EAI_TRY(eai_trainer_create(&r->trainer, &r->task.base, r->s.backend, r->train, &opts, err));
     EAI_TRY(check_memory(r, err));
-    if (r->valid)
+    if (r->valid) {
         EAI_TRY(eai_evaluator_create(&r->evaluator, &r->task.base, r->s.backend, err));
+        EAI_TRY(eai_evaluator_plan(&valid, r->evaluator, r->valid, err));
+    }
+    r->predicted_peak = predict_peak(r, &valid);
     r->checkpoint = eai_path_join(a->output, "checkpoint");
     if (!r->checkpoint)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
@@ -352,7 +368,7 @@ static eai_status open_run(run *r, eai_error *err)
 static eai_status validate_now(run *r, int64_t step, eai_error *err)
 {
     eai_evaluation e;
-    if (!r->evaluator)
+    if (!r->evaluator || session_interrupted)
         return EAI_OK;
     EAI_TRY(eai_evaluator_run(&e, r->evaluator, r->valid, err));
     report_add_validation(&r->report, step, e.loss);
@@ -404,7 +420,7 @@ static eai_status save_all(run *r, eai_error *err)
                           .train = r->train,
                           .train_rows = r->train_rows,
                           .valid_rows = r->valid_rows,
-                          .rss_before = r->rss_before,
+                          .predicted_peak = r->predicted_peak,
                           .seconds = eai_clock_seconds() - r->begin,
                           .interrupted = session_interrupted != 0};
     return report_write(&r->report, &facts, err);
@@ -455,6 +471,9 @@ static eai_status train(run *r, eai_error *err)
                             report_rate(&r->report));
     }
     r->progress = NULL;
+    if (session_interrupted && eai_trainer_steps_done(r->trainer) == 0)
+        return eai_error_set(err, EAI_ERR_CANCELLED, /* an earlier adapter there stays */
+                             "stopped before the first step; nothing was saved");
     EAI_TRY(save_all(r, err));
     if (session_interrupted)
         return eai_error_set(err, EAI_ERR_CANCELLED,

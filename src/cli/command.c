@@ -7,6 +7,7 @@
 #include <efficientai/project.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include <efficientai/alloc.h>
@@ -138,6 +139,7 @@ done:
 int eai_command_run_as(const char *program, const eai_command *command, int argc, char **argv)
 {
     eai_error err = EAI_ERROR_INIT;
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is then a failed write, not a death */
     eai_status st = eai_options_wants_help(argc, argv)
                         ? print_command_help(program, command, stdout, &err)
                         : parse_and_run(program, command, argc, argv, &err);

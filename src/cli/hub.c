@@ -133,6 +133,18 @@ static eai_status refuse_unknown(const char *name, eai_error *err)
     return st;
 }
 
+/* A folder with one model file, as `merge` writes it, stands for the file. New memory. */
+static char *path_of_model(const char *path)
+{
+    if (!eai_fs_is_folder(path))
+        return eai_strdup(path);
+    char *file = eai_path_join(path, "model.safetensors");
+    if (!file || eai_fs_exists(file))
+        return file;
+    eai_free(file);
+    return eai_strdup(path);
+}
+
 eai_status eai_hub_resolve(char **out, const char *name_or_path, eai_error *err)
 {
     *out = NULL;
@@ -140,7 +152,7 @@ eai_status eai_hub_resolve(char **out, const char *name_or_path, eai_error *err)
     if (!model) {
         if (!eai_fs_exists(name_or_path))
             return refuse_unknown(name_or_path, err);
-        *out = eai_strdup(name_or_path);
+        *out = path_of_model(name_or_path);
         return *out ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     }
     EAI_TRY(eai_hub_path(out, model, err));

@@ -43,6 +43,15 @@ static eai_status use_plan(eai_evaluator *e, int64_t n_tokens, eai_error *err)
     return train__plan_loss(&e->plan, &e->ports, e->task, e->backend, n_tokens, err);
 }
 
+eai_status eai_evaluator_plan(eai_plan_memory *out, eai_evaluator *e, const eai_dataset *d,
+                              eai_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    EAI_TRY(use_plan(e, eai_dataset_max_tokens(d), err));
+    eai_plan_get_memory(out, e->plan);
+    return EAI_OK;
+}
+
 eai_status eai_evaluator_run(eai_evaluation *out, eai_evaluator *e, eai_dataset *d, eai_error *err)
 {
     double sum = 0;

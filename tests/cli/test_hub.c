@@ -72,6 +72,13 @@ static void test_resolve(void **state)
     assert_ok(eai_hub_resolve(&path, *state, &err), &err); /* a folder that is there */
     assert_string_equal(path, *state);
     eai_free(path);
+
+    char *merged = eai_path_join(*state, "model.safetensors");
+    assert_ok(eai_fs_write_atomic(merged, "", 0, &err), &err);
+    assert_ok(eai_hub_resolve(&path, *state, &err), &err); /* and now it holds a model */
+    assert_string_equal(path, merged);
+    eai_free(path);
+    eai_free(merged);
 }
 
 static void test_cached(void **state)

@@ -10,6 +10,7 @@ import pathlib
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,7 @@ def refused(done, code, *texts):
     assert done.returncode == code, (done.returncode, done.stderr)
     assert done.stdout == "", done.stdout
     errors = [line for line in lines if line.startswith("error: ")]
-    assert len(errors) == 1, lines
+    assert len(errors) == len(lines) == 1, lines
     for text in texts:
         assert str(text) in errors[0], (text, errors[0])
 
@@ -123,18 +124,59 @@ def case_train_leaves_everything():
     assert checked["train.jsonl"]["rows"] == 12
 
 
-def case_full_disk():
-    """A limit on the size of files stands for a full disk; what was there before stays as it was."""
-    out = WORK / "full"
-    folder = make_data("for-full", *some_rows(6))
+def files_in(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def case_file_size_limit():
+    """`ulimit -f` as a user's shell sets it: SIGXFSZ, which kills by default, must be an error."""
+    out, fresh = WORK / "limited", WORK / "limited-fresh"
+    folder = make_data("for-limit", *some_rows(6))
     assert run("train", "--data", folder, "--output", out, *QUICK).returncode == 0
-    before = {name: (out / name).read_bytes() for name in RESULT_FILES}
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the child inherits it: writes then fail with EFBIG
-    done = run("train", "--data", folder, "--output", out, *QUICK, "--seed", 9, restore_signals=False,
+    before = files_in(out)
+    for folder_out in (out, fresh):
+        done = run("train", "--data", folder, "--output", folder_out, *QUICK, "--seed", 9,
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
+        refused(done, 1, "state.safetensors")
+    assert files_in(out) == before
+    assert not files_in(fresh), list(files_in(fresh))
+    done = run("merge", "--adapter", out, "--output", fresh,
                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
-    refused(done, 1, "state.safetensors")
-    assert before == {name: (out / name).read_bytes() for name in RESULT_FILES}
-    assert sorted(p.name for p in out.iterdir()) == sorted({name.split("/")[0] for name in RESULT_FILES})
+    refused(done, 1, "model.safetensors")
+    assert not files_in(fresh), list(files_in(fresh))
+
+
+def case_full_disk():
+    """A real full disk (a small tmpfs, which takes root), filling up during each file in turn."""
+    folder = make_data("for-full", *some_rows(6))
+    disk = WORK / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o"]
+    if shutil.which("mount") is None or subprocess.run([*mount, "size=64k", "none", disk],
+                                                       capture_output=True).returncode != 0:
+        print("        (no tmpfs could be mounted: the limit on file sizes stands for it)")
+        return
+    subprocess.run(["umount", disk], check=True)
+    for size, broken, whole in [("2m", "state.safetensors", set()),
+                                ("30m", "adapter_model.safetensors", {"checkpoint/state.safetensors"})]:
+        subprocess.run([*mount, f"size={size}", "none", disk], check=True)
+        try:
+            refused(run("train", "--data", folder, "--output", disk / "out", *QUICK), 1, broken, "No space")
+            assert set(files_in(disk / "out")) == whole, (size, set(files_in(disk / "out")))
+        finally:
+            subprocess.run(["umount", disk], check=True)
+    subprocess.run([*mount, "size=60m", "none", disk], check=True)
+    try:
+        assert run("train", "--data", folder, "--output", disk / "out", *QUICK).returncode == 0
+        before = files_in(disk / "out")
+        refused(run("train", "--data", folder, "--output", disk / "out", *QUICK, "--seed", 9), 1, "No space")
+        assert files_in(disk / "out") == before
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        argv = [TOOL, "lora-finetuning-mlx:generate", "--model", MODEL, "--prompt", "hi", "--max-tokens", "2"]
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
 
 
 def case_interrupt_and_resume():
@@ -160,16 +202,81 @@ def case_interrupt_and_resume():
     assert losses[0] == losses[1], losses
 
 
+def case_interrupt_before_the_first_step():
+    """Nothing was trained, so nothing is saved: an earlier adapter in the folder stays."""
+    out = WORK / "early"
+    folder = make_data("for-early", *some_rows(6), valid=True)
+    assert run("train", "--data", folder, "--output", out, *QUICK).returncode == 0
+    before = files_in(out)
+    argv = [TOOL, "lora-finetuning-mlx:train", "--model", MODEL, "--data", folder, "--output", out, "--seq-len", "64"]
+    child = subprocess.Popen(list(map(str, argv)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    for line in child.stderr:
+        if line.startswith("adapter: "):  # the validation before the first step begins
+            child.send_signal(signal.SIGINT)
+            break
+    rest = child.stderr.read()
+    assert child.wait(timeout=120) == 130, rest
+    assert rest.splitlines()[-1] == "stopped: stopped before the first step; nothing was saved", rest
+    assert files_in(out) == before
+
+
+def case_resume_refused():
+    out = WORK / "resumed"
+    folder = make_data("for-resume", *some_rows(6))
+    assert run("train", "--data", folder, "--output", out, *QUICK).returncode == 0
+    before = files_in(out)
+    again = ["--data", folder, "--output", out, *QUICK, "--resume"]
+    refused(run("train", *again, "--rank", 4), 1, "state.safetensors", "lora_A")
+    refused(run("train", *again, "--seed", 4), 1, "state.safetensors", "seed")
+    assert files_in(out) == before
+
+
+def widen(source, target):
+    """An adapter as of a model twice as wide: each A [rank, n] becomes [rank, 2 n]."""
+    raw = source.read_bytes()
+    n = struct.unpack("<Q", raw[:8])[0]
+    header, data, body = json.loads(raw[8:8 + n]), raw[8 + n:], b""
+    header.pop("__metadata__", None)
+    for name, tensor in header.items():
+        part = data[slice(*tensor["data_offsets"])] * (2 if "lora_A" in name else 1)
+        tensor["shape"][1] *= 2 if "lora_A" in name else 1
+        tensor["data_offsets"] = [len(body), len(body) + len(part)]
+        body += part
+    text = json.dumps(header).encode()
+    target.write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+def case_wrong_adapter():
+    good, other, cut = WORK / "good", WORK / "other", WORK / "cut"
+    folder = make_data("for-adapter", *some_rows(6))
+    assert run("train", "--data", folder, "--output", good, *QUICK).returncode == 0
+    name = "adapter_model.safetensors"
+    for bad in (other, cut):
+        bad.mkdir()
+        shutil.copy(good / "adapter_config.json", bad)
+    widen(good / name, other / name)
+    (cut / name).write_bytes((good / name).read_bytes()[:100000])
+    for bad, text in [(other, "1152"), (cut, "beyond")]:
+        refused(run("generate", "--adapter", bad, "--prompt", "hi"), 1, bad / name, text)
+        refused(run("merge", "--adapter", bad, "--output", WORK / "unmerged"), 1, bad / name, text)
+    assert not (WORK / "unmerged").exists()
+
+
 def case_predicted_memory():
     """The peak that the plan predicts is the one that the run has, within 5 %."""
-    out = WORK / "memory"
-    folder = make_data("for-memory", *some_rows(40))
-    done = run("train", "--data", folder, "--output", out, "--steps", 1, "--batch-size", 2, "--seq-len", 256)
-    assert done.returncode == 0, done.stderr
-    report = json.loads((out / "report.json").read_text())
-    predicted, measured = report["planned_bytes"]["peak"], report["peak_rss_bytes"]
-    print(f"predicted peak {predicted / 1e6:.0f} MB, measured {measured / 1e6:.0f} MB")
-    assert abs(predicted - measured) < 0.05 * measured, (predicted, measured)
+    little = make_data("for-memory", *some_rows(40))
+    judged = make_data("for-memory-with-validation", *some_rows(40))
+    (judged / "valid.jsonl").write_text("".join(line + "\n" for line in some_rows(8)))
+    for folder, options in [(little, ["--batch-size", 2, "--seq-len", 256]),
+                            (little, ["--batch-size", 2, "--seq-len", 256, "--checkpoint-activations"]),
+                            (little, ["--batch-size", 1, "--seq-len", 32, "--rank", 64]),
+                            (judged, ["--batch-size", 2, "--seq-len", 256])]:
+        done = run("train", "--data", folder, "--output", WORK / "memory", "--steps", 1, *options, "--json")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout.splitlines()[-1])
+        predicted, measured = report["predicted_peak_bytes"], report["peak_rss_bytes"]
+        print(f"        predicted peak {predicted / 1e6:.0f} MB, measured {measured / 1e6:.0f} MB")
+        assert abs(predicted - measured) < 0.05 * measured, (options, predicted, measured)
 
 
 def case_merge():
@@ -183,6 +290,11 @@ def case_merge():
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (WORK / "l.npy").stat().st_size == 128 + 4 * 49152 * 4
+    done = subprocess.run([TOOL, "logits", "--model", merged, *ids, "--output", WORK / "f.npy"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (WORK / "f.npy").read_bytes() == (WORK / "l.npy").read_bytes()
+    refused(run("generate", "--prompt", "hi", model=str(merged)), 1, "merged", "tokenizer")
 
 
 def case_three_ways_to_start():
