@@ -30,6 +30,8 @@ static bool has_always(void)
 #ifdef EAI_CPU_X86
 DECLARE(avx2);
 DECLARE(avx512);
+extern const cpu_gemm_table cpu_gemm_avx512bf16;
+extern const cpu_gemm_table cpu_gemm_amx;
 
 static bool has_avx2(void)
 {
@@ -44,6 +46,16 @@ static bool has_avx512(void)
            hw->has.avx512dq;
 }
 
+static bool has_avx512bf16(void)
+{
+    return has_avx512() && eai_hardware_get()->has.avx512bf16;
+}
+
+static bool has_amx(void)
+{
+    return has_avx512bf16() && eai_hardware_get()->has.amx_bf16 && eai_hardware_request_amx();
+}
+
 #endif
 
 static const cpu_isa isas[] = {
@@ -51,6 +63,8 @@ static const cpu_isa isas[] = {
 #ifdef EAI_CPU_X86
     {"avx2", &cpu_gemm_avx2, NULL, &cpu_vec_avx2, has_avx2},
     {"avx512", &cpu_gemm_avx512, NULL, &cpu_vec_avx512, has_avx512},
+    {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_vec_avx512, has_avx512bf16},
+    {"amx", &cpu_gemm_avx512, &cpu_gemm_amx, &cpu_vec_avx512, has_amx},
 #endif
 };
 #define N_ISAS (sizeof(isas) / sizeof(isas[0]))

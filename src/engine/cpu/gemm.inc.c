@@ -1,9 +1,11 @@
 /* Products for one instruction set: packing, the tile, the dot product. Compiled once for each
  * (layer.cmake); nothing here but static functions and one table.
  *
- * The order of reading: unpack.inc.c (storage formats), transpose.inc.c, pack_b here, then the
- * tile: tile_f32.inc.c, tile_bf16.inc.c (AVX512-BF16) or tile_amx.inc.c. What surrounds the tiles
- * is product.c. */
+ * The order of reading: unpack.inc.c (storage formats), transpose.inc.c, then one of three kinds:
+ *     f32           pack_f32.inc.c, tile_vector.inc.c, dot.inc.c
+ *     bf16 pairs    bf16.inc.c, pack_bf16.inc.c, panel_bf16.inc.c, tile_vector.inc.c
+ *     bf16 tiles    bf16.inc.c, pack_bf16.inc.c, tile_amx.inc.c
+ * What surrounds the tiles is product.c. */
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/cpu.h"
 #include "engine/cpu/isa.h"
@@ -66,23 +68,91 @@ static const uint8_t *find_element(const cpu_gemm_b *b, int64_t r, int64_t at)
 
 #define CHUNK 128 /* steps of K that are unpacked at a time, on the stack */
 
+#define NR (2 * V)
+
+/* c = alpha * acc + c_in for one row of nv vectors, of which n numbers exist. */
+CPU_INLINE void finish_row(const cpu_tile *t, int64_t at, const vf *acc, int nv)
+{
+    if (t->n == nv * V) {
+        for (int j = 0; j < nv; j++) {
+            vf x = acc[j] * t->alpha;
+            if (t->c_in)
+                x = acc[j] * t->alpha + vf_load(t->c_in + at + j * V);
+            vf_store(t->c + at + j * V, x);
+        }
+        return;
+    }
+    float row[NR] = {0};
+    for (int j = 0; j < nv; j++)
+        vf_store(row + j * V, acc[j]);
+    for (int j = 0; j < t->n; j++)
+        t->c[at + j] =
+            t->c_in ? __builtin_fmaf(row[j], t->alpha, t->c_in[at + j]) : row[j] * t->alpha;
+}
+
+/* ---- The kinds of tiles
+ * ---------------------------------------------------------------------------------- */
+
 #if defined(EAI_ISA_AMX)
-#include "engine/cpu/pack_bf16.inc.c"
 
+#define K_ALIGN 32
+#include "engine/cpu/bf16.inc.c"
+#include "engine/cpu/pack_bf16.inc.c"
 #include "engine/cpu/tile_amx.inc.c"
+#define GEMM_ROW                                                                                   \
+    .mr = MR, .nr = NR, .mr_half = MR, .nr_half = V, .k_align = K_ALIGN, .element = 2,             \
+    .panel = MR, .mc = 8 * MR, .nc = 192, .kc = 640, .begin = begin, .end = end
+
 #elif defined(EAI_ISA_BF16)
+
+#define MR      12
+#define PANEL   V
+#define K_ALIGN 2
+#define STEPS   2
+typedef uint32_t number;
+#include "engine/cpu/bf16.inc.c"
+CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
+{
+    return dot_pairs(acc, a, (vu)b);
+}
 #include "engine/cpu/pack_bf16.inc.c"
+#include "engine/cpu/panel_bf16.inc.c"
+#include "engine/cpu/tile_vector.inc.c"
+#define GEMM_ROW                                                                                   \
+    .mr = MR, .nr = NR, .mr_half = MR, .nr_half = V, .k_align = K_ALIGN, .element = 2,             \
+    .panel = PANEL, .mc = 16 * MR, .nc = 192, .kc = 640
 
-#include "engine/cpu/tile_bf16.inc.c"
 #else
-#include "engine/cpu/tile_f32.inc.c"
 
+#if EAI_ISA_WIDTH == 16
+#define MR 12 /* of 32 registers: 24 sums, 2 of B, 1 of A */
+#define NC 192
+#else
+#define MR 6 /* of 16 registers: 12 sums, 2 of B, 1 of A */
+#define NC 96
+#endif
+#define PANEL ((MR + T - 1) / T * T) /* a step of K in a packed panel */
+#define STEPS 1
+typedef float number;
+CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
+{
+    return acc + vf_set(*a) * b;
+}
 #include "engine/cpu/dot.inc.c"
+#include "engine/cpu/pack_f32.inc.c"
+#include "engine/cpu/tile_vector.inc.c"
+#define GEMM_ROW                                                                                   \
+    .mr = MR, .nr = NR, .mr_half = 2 * MR, .nr_half = V, .direct = true, .k_align = 1,             \
+    .element = 4, .panel = PANEL, .mc = 16 * MR, .nc = NC, .kc = 320, .dot = dot
+
 #endif
 
 extern const cpu_gemm_table CPU_PASTE(cpu_gemm_, EAI_ISA_NAME);
 const cpu_gemm_table CPU_PASTE(cpu_gemm_, EAI_ISA_NAME) = {
     .isa = CPU_STRING(EAI_ISA_NAME),
+    .pack_a = pack_a,
+    .pack_b = pack_b,
+    .tile = tile,
     .unpack =
         {
 #define ROW(id, name) [EAI_##id] = unpack_##name,

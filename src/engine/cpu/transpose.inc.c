@@ -52,8 +52,8 @@ static void transpose(uint32_t *dst, int64_t dst_step, int width, const void *sr
         const uint8_t *row[T];
         for (int i = 0; i < T; i++)
             row[i] = (const uint8_t *)src + 4 * src_step * (r0 + i < rows ? r0 + i : rows - 1);
-        int64_t c = 0;
-        for (; c + T <= cols; c += T) {
+        int64_t whole = cols / T * T;
+        for (int64_t c = 0; c < whole; c += T) {
             vt block[T];
             for (int i = 0; i < T; i++)
                 memcpy(&block[i], row[i] + 4 * c, sizeof(vt));
@@ -61,7 +61,7 @@ static void transpose(uint32_t *dst, int64_t dst_step, int width, const void *sr
             for (int i = 0; i < T; i++)
                 memcpy(dst + (c + i) * dst_step + r0, &block[i], sizeof(vt));
         }
-        for (; c < cols; c++) {
+        for (int64_t c = whole; c < cols; c++) {
             for (int i = 0; i < T; i++)
                 memcpy(dst + c * dst_step + r0 + i, row[i] + 4 * c, 4);
         }

@@ -1,0 +1,88 @@
+/* Tiles made of vectors: up to MR rows x 2 vectors of C, for products in f32 and, with dot products
+ * of pairs, in bf16. Included by gemm.inc.c, which says what a `number` of a packed operand is, how
+ * many STEPS of K it holds and how to multiply_add.
+ *
+ * A tile keeps its sums in registers: MR rows x 2 vectors (or twice the rows x 1 vector where the
+ * product has few columns). Each number of K loads the vectors of B and, for each row, broadcasts
+ * one number of A: MR * 2 multiply-adds for MR + 2 loads. */
+
+/* m and nv are constants after inlining. by_row: a number of A and the one of the next step are
+ * neighbours; else a number of A and the one of the next row are. */
+CPU_INLINE void run_tile(const cpu_tile *t, const int m, const int nv, const bool by_row)
+{
+    const number *a = t->a;
+    const number *b = t->b;
+    const int64_t a_row = t->a_row;
+    const int64_t a_col = t->a_col;
+    const int64_t b_step = t->b_step;
+    vf acc[2 * MR][2];
+
+#pragma GCC unroll 24
+    for (int i = 0; i < m; i++) {
+        acc[i][0] = (vf){0};
+        acc[i][1] = (vf){0};
+    }
+    for (int64_t k = (t->k + STEPS - 1) / STEPS; k > 0; k--) {
+        vf b0 = vf_load(b);
+        vf b1 = nv > 1 ? vf_load(b + V) : (vf){0};
+#pragma GCC unroll 24
+        for (int i = 0; i < m; i++) {
+            const number *x = by_row ? a + i * a_row : a + i;
+            acc[i][0] = multiply_add(acc[i][0], x, b0);
+            if (nv > 1)
+                acc[i][1] = multiply_add(acc[i][1], x, b1);
+        }
+        a += by_row ? 1 : a_col;
+        b += b_step;
+    }
+#pragma GCC unroll 24
+    for (int i = 0; i < m; i++)
+        finish_row(t, i * t->ldc, acc[i], nv);
+}
+
+/* Rows for which tiles exist, of one vector and of one or two; others are made of several. */
+#if EAI_ISA_WIDTH == 16
+#define TILE_ROWS(X1, X2) X1(24) X2(12) X2(8) X2(4) X2(2) X2(1)
+#else
+#define TILE_ROWS(X1, X2) X1(12) X1(8) X2(6) X2(4) X2(2) X2(1)
+#endif
+
+#define DEFINE_TILE(m, nv, order, by_row)                                                          \
+    static void tile_##m##x##nv##_##order(const cpu_tile *t)                                       \
+    {                                                                                              \
+        run_tile(t, m, nv, by_row);                                                                \
+    }
+#define DEFINE_1(m) DEFINE_TILE(m, 1, panel, false) DEFINE_TILE(m, 1, rows, true)
+#define DEFINE_2(m) DEFINE_1(m) DEFINE_TILE(m, 2, panel, false) DEFINE_TILE(m, 2, rows, true)
+TILE_ROWS(DEFINE_1, DEFINE_2)
+
+typedef void (*tile_fn)(const cpu_tile *t);
+
+static const struct {
+    int m;
+    tile_fn fn[2][2]; /* [two vectors][by row] */
+} tiles[] = {
+#define ROW_1(m) {m, {{tile_##m##x1_panel, tile_##m##x1_rows}, {NULL, NULL}}},
+#define ROW_2(m)                                                                                   \
+    {m, {{tile_##m##x1_panel, tile_##m##x1_rows}, {tile_##m##x2_panel, tile_##m##x2_rows}}},
+    TILE_ROWS(ROW_1, ROW_2)};
+
+static void tile(const cpu_tile *whole)
+{
+    cpu_tile t = *whole;
+    bool by_row = t.a_row != 1;
+    bool wide = t.b_step > V;
+    for (int v = 0; t.m > 0;) {
+        int m = tiles[v].m;
+        if (m > t.m || !tiles[v].fn[wide][by_row]) {
+            v++;
+            continue;
+        }
+        tiles[v].fn[wide][by_row](&t);
+        t.m -= m;
+        t.c += m * t.ldc;
+        if (t.c_in)
+            t.c_in += m * t.ldc;
+        t.a = (const number *)t.a + m * t.a_row;
+    }
+}
