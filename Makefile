@@ -20,7 +20,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy asan tsan coverage fuzz clean
+.PHONY: help setup configure command build model test demo check format format-check tidy asan tsan coverage bench fuzz clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -79,6 +79,9 @@ tsan: setup ## every test with the thread sanitizer
 
 coverage: setup ## line coverage of the unit tests, a page in build-coverage/report
 	@JOBS=$(JOBS) sh tools/coverage.sh $(ARGS)
+
+bench: build ## GFLOP/s of products: instruction sets, storage types, shapes (ARGS='--threads 1')
+	@build/tests/bench_products $(ARGS)
 
 fuzz: setup ## feed TARGET (a tests/fuzz/fuzz_TARGET.c) with random input for SECONDS=60
 	@sh tools/setup.sh fuzz

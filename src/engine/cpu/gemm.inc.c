@@ -106,6 +106,7 @@ CPU_INLINE void finish_row(const cpu_tile *t, int64_t at, const vf *acc, int nv)
 #elif defined(EAI_ISA_BF16)
 
 #define MR      12
+#define MR_HALF MR
 #define PANEL   V
 #define K_ALIGN 2
 #define STEPS   2
@@ -119,7 +120,7 @@ CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
 #include "engine/cpu/panel_bf16.inc.c"
 #include "engine/cpu/tile_vector.inc.c"
 #define GEMM_ROW                                                                                   \
-    .mr = MR, .nr = NR, .mr_half = MR, .nr_half = V, .k_align = K_ALIGN, .element = 2,             \
+    .mr = MR, .nr = NR, .mr_half = MR_HALF, .nr_half = V, .k_align = K_ALIGN, .element = 2,        \
     .panel = PANEL, .mc = 16 * MR, .nc = 192, .kc = 640
 
 #else
@@ -131,8 +132,9 @@ CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
 #define MR 6 /* of 16 registers: 12 sums, 2 of B, 1 of A */
 #define NC 96
 #endif
-#define PANEL ((MR + T - 1) / T * T) /* a step of K in a packed panel */
-#define STEPS 1
+#define MR_HALF 12 /* with more rows in place, their addresses no longer fit in registers */
+#define PANEL   ((MR + T - 1) / T * T) /* a step of K in a packed panel */
+#define STEPS   1
 typedef float number;
 CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
 {
@@ -142,7 +144,7 @@ CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
 #include "engine/cpu/pack_f32.inc.c"
 #include "engine/cpu/tile_vector.inc.c"
 #define GEMM_ROW                                                                                   \
-    .mr = MR, .nr = NR, .mr_half = 2 * MR, .nr_half = V, .direct = true, .k_align = 1,             \
+    .mr = MR, .nr = NR, .mr_half = MR_HALF, .nr_half = V, .direct = true, .k_align = 1,            \
     .element = 4, .panel = PANEL, .mc = 16 * MR, .nc = NC, .kc = 320, .dot = dot
 
 #endif

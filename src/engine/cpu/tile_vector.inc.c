@@ -2,8 +2,8 @@
  * of pairs, in bf16. Included by gemm.inc.c, which says what a `number` of a packed operand is, how
  * many STEPS of K it holds and how to multiply_add.
  *
- * A tile keeps its sums in registers: MR rows x 2 vectors (or twice the rows x 1 vector where the
- * product has few columns). Each number of K loads the vectors of B and, for each row, broadcasts
+ * A tile keeps its sums in registers: MR rows x 2 vectors, or MR_HALF rows x 1 vector where the
+ * product has few columns. Each number of K loads the vectors of B and, for each row, broadcasts
  * one number of A: MR * 2 multiply-adds for MR + 2 loads. */
 
 /* m and nv are constants after inlining. by_row: a number of A and the one of the next step are
@@ -15,9 +15,9 @@ CPU_INLINE void run_tile(const cpu_tile *t, const int m, const int nv, const boo
     const int64_t a_row = t->a_row;
     const int64_t a_col = t->a_col;
     const int64_t b_step = t->b_step;
-    vf acc[2 * MR][2];
+    vf acc[MR > MR_HALF ? MR : MR_HALF][2];
 
-#pragma GCC unroll 24
+#pragma GCC unroll 12
     for (int i = 0; i < m; i++) {
         acc[i][0] = (vf){0};
         acc[i][1] = (vf){0};
@@ -25,7 +25,7 @@ CPU_INLINE void run_tile(const cpu_tile *t, const int m, const int nv, const boo
     for (int64_t k = (t->k + STEPS - 1) / STEPS; k > 0; k--) {
         vf b0 = vf_load(b);
         vf b1 = nv > 1 ? vf_load(b + V) : (vf){0};
-#pragma GCC unroll 24
+#pragma GCC unroll 12
         for (int i = 0; i < m; i++) {
             const number *x = by_row ? a + i * a_row : a + i;
             acc[i][0] = multiply_add(acc[i][0], x, b0);
@@ -35,14 +35,14 @@ CPU_INLINE void run_tile(const cpu_tile *t, const int m, const int nv, const boo
         a += by_row ? 1 : a_col;
         b += b_step;
     }
-#pragma GCC unroll 24
+#pragma GCC unroll 12
     for (int i = 0; i < m; i++)
         finish_row(t, i * t->ldc, acc[i], nv);
 }
 
 /* Rows for which tiles exist, of one vector and of one or two; others are made of several. */
 #if EAI_ISA_WIDTH == 16
-#define TILE_ROWS(X1, X2) X1(24) X2(12) X2(8) X2(4) X2(2) X2(1)
+#define TILE_ROWS(X1, X2) X2(12) X2(8) X2(4) X2(2) X2(1)
 #else
 #define TILE_ROWS(X1, X2) X1(12) X1(8) X2(6) X2(4) X2(2) X2(1)
 #endif
