@@ -11,9 +11,10 @@ CLANG_FORMAT = $$(command -v clang-format-14 || command -v clang-format)
 CLANG_TIDY = $$(command -v clang-tidy-14 || command -v clang-tidy)
 C_FILES = git ls-files -co --exclude-standard -- '*.c' '*.h'
 
-# Homebrew keeps openssl@3 off pkg-config's default path.
+# Homebrew keeps openssl@3 off pkg-config's default path. The folders are named whether they are there or
+# not: `setup` may install them after this is read.
 ifeq ($(shell uname -s),Darwin)
-BREW_OPENSSL := $(firstword $(wildcard /opt/homebrew/opt/openssl@3/lib/pkgconfig /usr/local/opt/openssl@3/lib/pkgconfig))
+BREW_OPENSSL := /opt/homebrew/opt/openssl@3/lib/pkgconfig:/usr/local/opt/openssl@3/lib/pkgconfig
 export PKG_CONFIG_PATH := $(BREW_OPENSSL)$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
 endif
 ifneq ($(shell command -v ninja 2>/dev/null),)

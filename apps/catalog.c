@@ -62,12 +62,19 @@ const eai_project *catalog_find_project(const catalog *c, const char *name)
 
 /* ---- Plugins --------------------------------------------------------------------------------- */
 
-/* The path of this program in buf; false when the system does not tell. */
+/* The path of this program in buf, links followed; false when the system does not tell. */
 static bool executable_path(char *buf, size_t n)
 {
 #ifdef __APPLE__
     uint32_t size = (uint32_t)n;
-    return _NSGetExecutablePath(buf, &size) == 0;
+    if (_NSGetExecutablePath(buf, &size) != 0)
+        return false;
+    char *real = realpath(buf, NULL);
+    bool fits = real && strlen(real) < n;
+    if (fits)
+        memcpy(buf, real, strlen(real) + 1);
+    free(real);
+    return fits;
 #else
     ssize_t length = readlink("/proc/self/exe", buf, n - 1);
     if (length < 0)

@@ -22,8 +22,11 @@ if [ -z "${EFFICIENTAI_TEST_MODEL:-}" ] && ! "$efficientai" models get; then
 TEXT
 fi
 
-# Reports name functions, and a leak or a race is a failure.
-export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}"
+# Reports name functions, and a leak or a race is a failure. Apple's sanitizer ends every program that
+# asks it to look for leaks.
+leaks=1
+[ "$(uname -s)" != Darwin ] || leaks=0
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=$leaks:abort_on_error=0}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1 second_deadlock_stack=1}"
 cd "$build"

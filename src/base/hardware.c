@@ -281,9 +281,13 @@ static void detect_system(eai_hardware *h)
     h->memory_bytes = read_number("hw.memsize");
     h->cores = (int)read_number("hw.activecpu");
     h->performance_cores = (int)read_number("hw.perflevel0.physicalcpu");
-    h->l1d_bytes = read_number("hw.l1dcachesize");
-    h->l2_bytes = read_number("hw.l2cachesize");
+    h->l1d_bytes = read_number("hw.perflevel0.l1dcachesize");
+    h->l2_bytes = read_number("hw.perflevel0.l2cachesize");
     h->l3_bytes = read_number("hw.l3cachesize");
+    if (!h->l1d_bytes || !h->l2_bytes) { /* one kind of cores; Apple silicon: the slow ones */
+        h->l1d_bytes = read_number("hw.l1dcachesize");
+        h->l2_bytes = read_number("hw.l2cachesize");
+    }
 #if defined(__aarch64__)
     h->apple_silicon = true;
 #endif
@@ -310,7 +314,12 @@ uint64_t eai_hardware_rss(void)
 
 uint64_t eai_hardware_rss_anonymous(void)
 {
-    return 0;
+    task_vm_info_data_t info;
+    mach_msg_type_number_t n = TASK_VM_INFO_COUNT;
+    if (task_info(mach_task_self(), TASK_VM_INFO, (task_info_t)&info, &n) != KERN_SUCCESS)
+        return 0;
+    uint64_t rss = eai_hardware_rss();
+    return info.internal < rss ? info.internal : rss; /* it may count what was compressed too */
 }
 
 uint64_t eai_hardware_peak_rss(void)
@@ -356,9 +365,12 @@ static void detect(void)
     detect_features(h);
     detect_name(h);
     detect_system(h);
-    if (uname(&name) == 0)
+    if (uname(&name) == 0) {
         snprintf(h->system, sizeof(h->system), "%.40s %.40s %.40s", name.sysname, name.release,
                  name.machine);
+        if (!h->cpu[0]) /* Linux on arm64 knows no name */
+            snprintf(h->cpu, sizeof(h->cpu), "%.40s", name.machine);
+    }
     if (h->cores <= 0) {
         long n = sysconf(_SC_NPROCESSORS_ONLN);
         h->cores = n > 0 ? (int)n : 1;

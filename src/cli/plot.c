@@ -52,7 +52,7 @@ typedef struct canvas {
 static double to_scale(const axis *a, double value)
 {
     if (!isfinite(value) || (a->log && value <= 0))
-        return NAN;
+        return (double)NAN;
     return a->log ? log10(value) : value;
 }
 

@@ -10,12 +10,20 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <crt_externs.h>
+#endif
 
 #include <efficientai/alloc.h>
 
 #include "base/banned.h"
 
+#ifdef __APPLE__
+/* There `environ` belongs to the program; a shared library has to ask for it. */
+#define environ (*_NSGetEnviron())
+#else
 extern char **environ; /* POSIX asks programs to declare it */
+#endif
 
 /* The environment with one variable replaced: a new array of borrowed texts. NULL on failure. */
 static char **environment_with(const char *variable)

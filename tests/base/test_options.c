@@ -34,7 +34,7 @@ static const eai_option table[] = {
     {"learning-rate", 0, EAI_OPT_FLOAT, ARG(learning_rate), "2e-4", "X",
      "step size of the optimizer at its highest, which is reached after the warm-up and falls "
      "later",
-     .min = 0, .max = INFINITY},
+     .min = 0, .max = (double)INFINITY},
     {"ratio", 0, EAI_OPT_FLOAT, ARG(ratio), NULL, NULL, "a share", .min = 0, .max = 1,
      .group = "Adapter"},
     {"resume", 'R', EAI_OPT_FLAG, ARG(resume), NULL, NULL, "continue from the last checkpoint"},

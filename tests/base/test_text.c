@@ -60,9 +60,9 @@ static void numbers_read_back(void **state)
     static const struct {
         double value;
         const char *text;
-    } rows[] = {{0.1, "0.1"},       {2e-4, "0.0002"},  {1.0 / 3, "0.3333333333333333"},
-                {-5, "-5"},         {1e300, "1e+300"}, {NAN, "null"},
-                {-INFINITY, "null"}};
+    } rows[] = {
+        {0.1, "0.1"},      {2e-4, "0.0002"},      {1.0 / 3, "0.3333333333333333"}, {-5, "-5"},
+        {1e300, "1e+300"}, {(double)NAN, "null"}, {-(double)INFINITY, "null"}};
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         eai_strbuf b = EAI_STRBUF_INIT(100);

@@ -100,6 +100,7 @@ def find_model():
 def run_case(args, case):
     """Runs one case; returns the list of differences."""
     with tempfile.TemporaryDirectory(prefix="eai-cli-") as scratch:
+        scratch = os.path.realpath(scratch)  # as programs see it; macOS has a link on the way
         done = subprocess.run(["sh", "-c", read(case, "cmd")], cwd=scratch, env=environment(args, scratch),
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False)
         seen = {"exit": f"{done.returncode}\n"}

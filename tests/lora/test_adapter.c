@@ -125,7 +125,7 @@ static void test_bad_options_are_refused(void **state)
         {{0, 16, 0, "all", 0, false}, "rank 0 is not in 1 to 256"},
         {{257, 16, 0, "all", 0, false}, "rank 257 is not in 1 to 256"},
         {{8, 0, 0, "all", 0, false}, "alpha 0 is not above 0"},
-        {{8, NAN, 0, "all", 0, false}, "alpha nan"},
+        {{8, (double)NAN, 0, "all", 0, false}, "alpha nan"},
         {{8, 16, 1, "all", 0, false}, "dropout 1 is not in 0"},
         {{8, 16, 0, "q_proj,query", 0, false},
          "targets 'q_proj,query': no linear layer is named 'query'; the model has down_proj, "

@@ -63,7 +63,7 @@ static void test_bad_configurations_are_refused(void **state)
     c.n_kv_heads = 3;
     refuse(w, c, EAI_ERR_FORMAT, "4 heads are no multiple of 3");
     c = tiny_llama_config(true);
-    c.rope_theta = NAN;
+    c.rope_theta = (double)NAN;
     refuse(w, c, EAI_ERR_FORMAT, "rotary base");
     c = tiny_llama_config(true);
     c.n_layers = 3;

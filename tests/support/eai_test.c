@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/fs.h>
 
 void eai_test_assert_ok(eai_status status, const eai_error *err, const char *file, int line)
 {
@@ -61,19 +62,14 @@ const char *eai_test_model_path(void)
 {
     static char path[4096];
     const char *given = getenv("EFFICIENTAI_TEST_MODEL");
-    const char *cache = getenv("EFFICIENTAI_CACHE");
-    const char *xdg = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    const char *tail = "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+    char *cache = NULL;
 
     if (given && *given)
         snprintf(path, sizeof(path), "%s", given);
-    else if (cache && *cache)
-        snprintf(path, sizeof(path), "%s/%s", cache, tail);
-    else if (xdg && *xdg)
-        snprintf(path, sizeof(path), "%s/efficientai/%s", xdg, tail);
-    else
-        snprintf(path, sizeof(path), "%s/.cache/efficientai/%s", home ? home : "", tail);
+    else if (eai_fs_cache_dir(&cache, NULL) == EAI_OK)
+        snprintf(path, sizeof(path),
+                 "%s/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf", cache);
+    eai_free(cache);
     return access(path, R_OK) == 0 ? path : NULL;
 }
 

@@ -244,7 +244,7 @@ static void attend(double *out, const double *q, const double *keys, const doubl
 {
     const size_t stride = TINY_KV_HEADS * TINY_HEAD;
     double *s = malloc((t + 1) * sizeof(double));
-    double max = -INFINITY;
+    double max = -(double)INFINITY;
     double sum = 0;
     assert_non_null(s);
     for (size_t j = 0; j <= t; j++) {

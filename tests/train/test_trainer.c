@@ -306,7 +306,7 @@ static void bad_options_are_refused(void **state)
     eai_trainer *t = NULL;
     open_bench(&b, usual);
     eai_train_opts o = EAI_TRAIN_OPTS_INIT;
-    o.learning_rate = NAN;
+    o.learning_rate = (double)NAN;
     assert_fails(eai_trainer_create(&t, &b.task.base, b.backend, b.data, &o, &err),
                  EAI_ERR_ARGUMENT, &err, "learning-rate nan");
     o = (eai_train_opts)EAI_TRAIN_OPTS_INIT;
