@@ -21,7 +21,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy asan tsan coverage bench fuzz clean
+.PHONY: help setup configure command build model test demo check format format-check tidy asan tsan coverage bench fuzz arm64 clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -88,5 +88,9 @@ fuzz: setup ## feed TARGET (a tests/fuzz/fuzz_TARGET.c) with random input for SE
 	@sh tools/setup.sh fuzz
 	@JOBS=$(JOBS) sh tools/fuzz.sh "$(TARGET)" "$(or $(SECONDS),60)"
 
+arm64: setup ## build for 64-bit ARM and test it under qemu (on Debian, the first time as root)
+	@sh tools/setup.sh arm64
+	@JOBS=$(JOBS) EAI_WERROR=$(EAI_WERROR) sh tools/arm64.sh $(ARGS)
+
 clean: ## remove everything that was built
-	@rm -rf build build-asan build-tsan build-coverage build-fuzz build-dev
+	@rm -rf build build-asan build-tsan build-coverage build-fuzz build-dev build-arm64

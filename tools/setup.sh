@@ -5,6 +5,7 @@
 #   tools/setup.sh format       clang-format, for `make format` and `make format-check`
 #   tools/setup.sh lint         clang-tidy, shellcheck and codespell, for `make tidy`
 #   tools/setup.sh fuzz         clang with libFuzzer, for `make fuzz`
+#   tools/setup.sh arm64        cross compiler and emulator, for `make arm64` (Debian only)
 #
 # Each need is one row: how to see that it is there, and its name with apt-get and with Homebrew. When
 # nothing is missing, no package manager is called, so it is cheap to run before every build. It never
@@ -22,7 +23,7 @@ libcrypto         |have_library libcrypto                       |libssl-dev     
 cairo             |have_library cairo                           |libcairo2-dev     |cairo
 cmocka            |have_library cmocka                          |libcmocka-dev     |cmocka
 python3           |command -v python3                           |python3           |python3
-pip               |have_pip                                     |python3-pip       |
+pip               |have_pip                                     |python3-pip       |python3
 '
 format_needs='
 clang-format 14   |have_clang_format                            |clang-format-14   |llvm@14
@@ -35,6 +36,11 @@ codespell         |command -v codespell                         |codespell      
 fuzz_needs='
 clang             |command -v clang-14 || command -v clang      |clang-14          |llvm
 libFuzzer         |have_fuzzer                                  |libclang-rt-14-dev|llvm
+'
+arm64_needs='
+cross compiler    |command -v aarch64-linux-gnu-gcc             |gcc-aarch64-linux-gnu|
+emulator          |command -v qemu-aarch64                      |qemu-user         |
+debootstrap       |test -x /usr/sbin/debootstrap                |debootstrap       |
 '
 
 have_library() {
@@ -148,7 +154,8 @@ build) needs=$build_needs ;;
 format) needs=$format_needs ;;
 lint) needs=$lint_needs ;;
 fuzz) needs=$fuzz_needs ;;
-*) fail "unknown group '$1': build, format, lint or fuzz" ;;
+arm64) needs=$arm64_needs ;;
+*) fail "unknown group '$1': build, format, lint, fuzz or arm64" ;;
 esac
 
 system=$(uname -s)
