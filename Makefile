@@ -11,11 +11,13 @@ CLANG_FORMAT = $$(command -v clang-format-14 || command -v clang-format)
 CLANG_TIDY = $$(command -v clang-tidy-14 || command -v clang-tidy)
 C_FILES = git ls-files -co --exclude-standard -- '*.c' '*.h'
 
-# Homebrew keeps openssl@3 off pkg-config's default path. The folders are named whether they are there or
-# not: `setup` may install them after this is read.
+# Homebrew keeps openssl@3 off pkg-config's default path, and the developers' tools of LLVM off PATH (after
+# Apple's own). The folders are named whether they are there or not: `setup` may install them after this is read.
 ifeq ($(shell uname -s),Darwin)
 BREW_OPENSSL := /opt/homebrew/opt/openssl@3/lib/pkgconfig:/usr/local/opt/openssl@3/lib/pkgconfig
 export PKG_CONFIG_PATH := $(BREW_OPENSSL)$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
+BREW_LLVM := /opt/homebrew/opt/llvm@14/bin:/usr/local/opt/llvm@14/bin:/opt/homebrew/opt/llvm/bin:/usr/local/opt/llvm/bin
+export PATH := $(PATH):$(BREW_LLVM)
 endif
 ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja

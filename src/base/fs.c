@@ -41,6 +41,7 @@ static eai_status open_for_reading(int *fd, struct stat *info, const char *path,
 static eai_status read_all(char **out, size_t *size, int fd, const char *path, size_t expected,
                            size_t limit, eai_error *err)
 {
+    const size_t most = (size_t)1 << 30; /* macOS refuses 2 GiB and more in one call */
     size_t capacity = expected < limit ? expected + 1 : limit;
     size_t length = 0;
     char *data = NULL;
@@ -54,7 +55,8 @@ static eai_status read_all(char **out, size_t *size, int fd, const char *path, s
         }
         data = grown;
         while (length <= capacity) {
-            ssize_t n = read(fd, data + length, capacity + 1 - length);
+            size_t room = capacity + 1 - length;
+            ssize_t n = read(fd, data + length, room < most ? room : most);
             if (n < 0 && errno == EINTR)
                 continue;
             if (n < 0) {
