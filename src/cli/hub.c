@@ -279,15 +279,15 @@ static eai_status find_python(fetch *f, eai_error *err)
     const char *const has_pip[] = {"python3", "-c", "import pip", NULL};
     const process_opts opts = {0};
     int code;
-    if (process__run(&code, has_pip, &opts, err) != EAI_OK)
-        return eai_error_context(err, err->code, "fetching needs Python 3 with pip");
+    eai_status st = process__run(&code, has_pip, &opts, err);
+    if (st != EAI_OK)
+        return eai_error_context(err, st, "fetching needs Python 3 with pip");
     if (code == 0) {
         f->python = eai_strdup("python3");
         return f->python ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     }
     char *venv = eai_asprintf("%s/../../python", f->folder);
     f->python = venv ? eai_asprintf("%s/bin/python3", venv) : NULL;
-    eai_status st = EAI_OK;
     if (!f->python)
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     if (st == EAI_OK) {
