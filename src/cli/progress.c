@@ -129,7 +129,8 @@ static void draw(eai_progress *p, bool at_end)
     p->last_drawn = now;
 }
 
-EAI_PRINTF(2, 0) static void set_detail(eai_progress *p, const char *fmt, va_list args)
+EAI_PRINTF(2, 0)
+static void set_detail(eai_progress *p, const char *fmt, va_list args)
 {
     p->detail[0] = '\0';
     if (fmt)

@@ -450,7 +450,7 @@ static void test_did_you_mean(void **state)
     (void)state;
 
     assert_string_equal(eai_did_you_mean("tarin", names, 5), "train"); /* swapped neighbours: 1 */
-    assert_string_equal(eai_did_you_mean("evalute", names, 5), "evaluate");
+    assert_string_equal(eai_did_you_mean("evaluat", names, 5), "evaluate");
     assert_string_equal(eai_did_you_mean("inf", names, 5), "info");
     assert_string_equal(eai_did_you_mean("train", names, 5), "train");
     assert_null(eai_did_you_mean("tr", names, 5));
