@@ -160,33 +160,34 @@ size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
 
 /* A block of A, as tiles read it: packed panels, or A itself. */
 typedef struct block_a {
+    int64_t m0, m, k0, k;  /* rows m0 .. m0 + m, steps k0 .. k0 + k */
     const uint8_t *panels; /* NULL: in place */
     const float *data;
     int64_t row;
 } block_a;
 
-/* C [m0 .. m0 + m, n0 .. n0 + n] += the product over steps k0 .. k0 + k. */
-static void multiply_block(const job *j, const block_a *a, const uint8_t *strips, int64_t m0,
-                           int64_t m, int64_t n0, int64_t n, int64_t k0, int64_t k)
+/* C [m0 .. m0 + m, n0 .. n0 + n] += the product over the steps of the block. */
+static void multiply_block(const job *j, const block_a *a, const uint8_t *strips, int64_t n0,
+                           int64_t n)
 {
     const cpu_product *p = j->p;
     const cpu_gemm_table *g = j->how.g;
-    int64_t padded = round_up(k, g->k_align);
+    int64_t padded = round_up(a->k, g->k_align);
     size_t element = (size_t)g->element;
     int64_t mr = a->panels ? g->mr : n <= g->nr_half ? g->mr_half : g->mr;
     int64_t mc = a->panels ? g->mc : mr;
-    cpu_tile t = {.ldc = p->ldc, .alpha = p->alpha, .k = k};
+    cpu_tile t = {.ldc = p->ldc, .alpha = p->alpha, .k = a->k};
 
-    for (int64_t ic = 0; ic < m; ic += mc) {
+    for (int64_t ic = 0; ic < a->m; ic += mc) {
         for (int64_t jr = 0; jr < n; jr += g->nr) {
             t.n = (int)min64(g->nr, n - jr);
             t.b = strips + (size_t)(jr * padded) * element;
             t.b_step = t.n <= g->nr_half ? g->nr_half : g->nr;
-            for (int64_t ir = ic; ir < min64(ic + mc, m); ir += mr) {
-                t.m = (int)min64(mr, m - ir);
-                int64_t at = (m0 + ir) * p->ldc + n0 + jr;
+            for (int64_t ir = ic; ir < min64(ic + mc, a->m); ir += mr) {
+                t.m = (int)min64(mr, a->m - ir);
+                int64_t at = (a->m0 + ir) * p->ldc + n0 + jr;
                 t.c = p->c + at;
-                t.c_in = k0 > 0 ? t.c : p->c_in ? p->c_in + at : NULL;
+                t.c_in = a->k0 > 0 ? t.c : p->c_in ? p->c_in + at : NULL;
                 if (a->panels) {
                     t.a = a->panels + (size_t)(ir / mr * g->panel * padded) * element;
                     t.a_row = 1;
@@ -262,9 +263,10 @@ static void columns_task(void *ud, size_t task, int thread)
         g->begin();
     for (int64_t k = 0; k < j->k; k += how->kc) {
         int64_t part = min64(how->kc, j->k - k);
-        block_a a = {.panels = find_panels(j, k) + panel_bytes(g, i0, part)};
+        block_a a = {j->m0 + i0, m, j->k0 + k, part, .panels = find_panels(j, k)};
+        a.panels += panel_bytes(g, i0, part);
         g->pack_b(strips, &p->b, n0, n, j->k0 + k, part);
-        multiply_block(j, &a, strips, j->m0 + i0, m, n0, n, j->k0 + k, part);
+        multiply_block(j, &a, strips, n0, n);
     }
     if (g->end)
         g->end();
@@ -305,17 +307,17 @@ static void rows_task(void *ud, size_t task, int thread)
         int64_t part = min64(how->kc, p->k - k);
         g->pack_b(strips, &p->b, 0, p->n, k, part);
         if (how->direct) {
-            block_a a = {.data = find_a(p, m0, k), .row = p->a.row};
-            multiply_block(j, &a, strips, m0, m1 - m0, 0, p->n, k, part);
+            block_a a = {m0, m1 - m0, k, part, .data = find_a(p, m0, k), .row = p->a.row};
+            multiply_block(j, &a, strips, 0, p->n);
             continue;
         }
         for (int64_t i = m0; i < m1; i += g->mc) {
             int64_t m = min64(g->mc, m1 - i);
             cpu_gemm_a from = p->a;
-            block_a a = {.panels = panels};
+            block_a a = {i, m, k, part, .panels = panels};
             from.data = find_a(p, i, k);
             g->pack_a(panels, &from, m, part);
-            multiply_block(j, &a, strips, i, m, 0, p->n, k, part);
+            multiply_block(j, &a, strips, 0, p->n);
         }
     }
     if (g->end)
