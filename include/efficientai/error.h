@@ -79,6 +79,21 @@ EAI_API eai_status eai_error_set_errno(eai_error *err, const char *fmt, ...) EAI
 EAI_API eai_status eai_error_context(eai_error *err, eai_status code, const char *fmt, ...)
     EAI_PRINTF(3, 4);
 
+/* The static analyzer sees one file at a time and would follow, after each failure, a path on which
+ * these had returned EAI_OK. They are only called with the code of a failure: that is stated here,
+ * once. Compilers never see it. */
+#ifdef __clang_analyzer__
+static inline eai_status eai_error_is_failure(eai_status code)
+{
+    if (code == EAI_OK)
+        __builtin_unreachable();
+    return code;
+}
+#define eai_error_set(...)       eai_error_is_failure((eai_error_set)(__VA_ARGS__))
+#define eai_error_set_errno(...) eai_error_is_failure((eai_error_set_errno)(__VA_ARGS__))
+#define eai_error_context(...)   eai_error_is_failure((eai_error_context)(__VA_ARGS__))
+#endif
+
 /* The name of a code, for example "EAI_ERR_IO"; "EAI_ERR_?" when unknown. Static text. */
 EAI_API const char *eai_status_name(eai_status code);
 

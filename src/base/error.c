@@ -11,6 +11,11 @@
 
 #include "base/banned.h"
 
+/* What error.h puts around them for the analyzer is for callers. */
+#undef eai_error_set
+#undef eai_error_set_errno
+#undef eai_error_context
+
 /* Replaces control characters, C0 and DEL as well as C1 (U+0080 to U+009F: c2 80 .. c2 9f, which
  * some terminals obey), so that a message is one line of harmless text. */
 static void clean_text(char *s)
