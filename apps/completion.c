@@ -51,7 +51,7 @@ static void offer_models(const char *word, FILE *out)
 /* The words of "a|b|c" that begin with `word`. */
 static void offer_choices(const char *choices, const char *word, FILE *out)
 {
-    while (*choices) {
+    while (choices && *choices) {
         size_t length = strcspn(choices, "|");
         if (length >= strlen(word) && strncmp(choices, word, strlen(word)) == 0)
             fprintf(out, "%.*s\n", (int)length, choices);
@@ -78,18 +78,19 @@ static void offer_arguments(const eai_command *command, const eai_project *proje
     const char *before = n > 1 ? words[n - 2] : "";
     const eai_option *option =
         strncmp(before, "--", 2) == 0 ? find_option(command->options, before + 2) : NULL;
-    if (option && option->type == EAI_OPT_ENUM)
+    if (option && option->type == EAI_OPT_FLAG)
+        option = NULL; /* no value follows */
+    bool is_model = option ? strcmp(option->name, "model") == 0
+                           : word[0] != '-' && project == &group_models && command->usage;
+    if (is_model)
+        offer_models(word, out);
+    else if (option && option->type == EAI_OPT_ENUM)
         offer_choices(option->choices, word, out);
-    else if (option && strcmp(option->name, "model") == 0)
-        offer_models(word, out);
-    else if (option && option->type != EAI_OPT_FLAG)
-        return; /* a value, or a file */
-    else if (word[0] == '-')
+    else if (!option && word[0] == '-')
         offer_options(command->options, word, out);
-    else if (project == &group_models && command->usage)
-        offer_models(word, out);
-    else if (command == &command_completion)
+    else if (!option && command == &command_completion)
         offer_choices(command->usage, word, out);
+    /* Otherwise it is a value of some other kind, or a file. */
 }
 
 /* A project's or group's name, opening the plugins when it is not known without them. */

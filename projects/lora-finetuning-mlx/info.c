@@ -48,13 +48,14 @@ static json_t *describe(const session *s)
     if (!o)
         return NULL;
     json_object_set_new(o, "storage", storage_types(s->weights));
-    if (s->adapter)
+    if (s->adapter) {
         json_object_set_new(
             o, "adapter",
             json_pack("{s:I, s:f, s:f, s:s, s:I}", "rank", (json_int_t)eai_adapter_rank(s->adapter),
                       "alpha", eai_adapter_alpha(s->adapter), "dropout",
                       eai_adapter_dropout(s->adapter), "targets", eai_adapter_targets(s->adapter),
                       "parameters", (json_int_t)eai_adapter_parameter_count(s->adapter)));
+    }
     return o;
 }
 

@@ -46,14 +46,15 @@ eai_status cmd_merge(const eai_command_context *ctx, const void *args, eai_error
             eai_error_set(err, EAI_ERR_USAGE, "--save-dtype '%s': f32, bf16 or f16", a->save_dtype);
     if (st == EAI_OK)
         st = eai_adapter_merge(s.adapter, s.model, a->output, dtype, err);
-    if (st == EAI_OK && a->json)
+    if (st == EAI_OK && a->json) {
         st = session_print_json(ctx,
                                 json_pack("{s:s, s:s, s:I}", "output", a->output, "dtype",
                                           a->save_dtype, "parameters",
                                           (json_int_t)eai_model_parameters(s.model)),
                                 err);
-    else if (st == EAI_OK)
+    } else if (st == EAI_OK) {
         fprintf(ctx->out, "merged model in %s (%s)\n", a->output, a->save_dtype);
+    }
     session_close(&s);
     return st;
 }

@@ -17,6 +17,12 @@
 
 #include "base/banned.h"
 
+#ifdef __APPLE__
+#define HOME_CACHE "Library/Caches/efficientai"
+#else
+#define HOME_CACHE ".cache/efficientai"
+#endif
+
 /* Opens for reading, refuses folders, tells the size. *fd is -1 on failure. */
 static eai_status open_for_reading(int *fd, struct stat *info, const char *path, eai_error *err)
 {
@@ -233,11 +239,7 @@ eai_status eai_fs_cache_dir(char **out, eai_error *err)
     else if (xdg && xdg[0] == '/') /* the specification: a relative one is to be ignored */
         *out = eai_path_join(xdg, "efficientai");
     else if (home && *home)
-#ifdef __APPLE__
-        *out = eai_path_join(home, "Library/Caches/efficientai");
-#else
-        *out = eai_path_join(home, ".cache/efficientai");
-#endif
+        *out = eai_path_join(home, HOME_CACHE);
     else {
         *out = NULL;
         return eai_error_set(err, EAI_ERR_NOT_FOUND,

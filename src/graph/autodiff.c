@@ -28,10 +28,10 @@ typedef struct walk {
 static bool reserve(walk *w)
 {
     int n = graph__tensor_count(w->g);
-    if (n <= w->cap)
+    if (w->needs && n <= w->cap)
         return true;
     int cap = n * 2;
-    eai_tensor **adjoint = eai_realloc_array(w->adjoint, (size_t)cap, sizeof(*adjoint));
+    eai_tensor **adjoint = eai_realloc_array(w->adjoint, (size_t)cap, sizeof(eai_tensor *));
     if (adjoint)
         w->adjoint = adjoint;
     bool *needs = eai_realloc_array(w->needs, (size_t)cap, sizeof(*needs));
@@ -41,7 +41,7 @@ static bool reserve(walk *w)
         eai_graph_fail(w->g, EAI_ERR_NOMEM, "no memory for the gradients of %d tensors", n);
         return false;
     }
-    memset(adjoint + w->cap, 0, sizeof(*adjoint) * (size_t)(cap - w->cap));
+    memset(adjoint + w->cap, 0, sizeof(eai_tensor *) * (size_t)(cap - w->cap));
     memset(needs + w->cap, 0, sizeof(*needs) * (size_t)(cap - w->cap));
     w->cap = cap;
     return true;
@@ -70,7 +70,7 @@ static void walk_lowered(walk *w, const eai_node *n, eai_tensor *const *dout)
     int count = graph__node_count(w->g) - first;
     if (graph__failed(w->g) || !reserve(w))
         return;
-    eai_node **nodes = eai_alloc_array((size_t)count, sizeof(*nodes));
+    eai_node **nodes = eai_alloc_array((size_t)count, sizeof(eai_node *));
     if (!nodes) {
         eai_graph_fail(w->g, EAI_ERR_NOMEM, "no memory for a lowering");
         return;
@@ -136,8 +136,9 @@ static void walk_nodes(walk *w, eai_node *const *nodes, int n)
 static void walk_segment(walk *w, eai_node *const *nodes, int n)
 {
     int n_map = graph__tensor_count(w->g);
-    eai_tensor **map = eai_alloc_zeroed((size_t)n_map, sizeof(*map)); /* original id -> clone */
-    eai_node **clones = eai_alloc_array((size_t)n, sizeof(*clones));
+    eai_tensor **map =
+        eai_alloc_zeroed((size_t)n_map, sizeof(eai_tensor *)); /* original id -> clone */
+    eai_node **clones = eai_alloc_array((size_t)n, sizeof(eai_node *));
     if (!map || !clones) {
         eai_graph_fail(w->g, EAI_ERR_NOMEM, "no memory for a segment");
         goto done;
@@ -173,7 +174,7 @@ done:
 static eai_node **collect_ancestors(walk *w, const eai_tensor *loss, int n_nodes, int *count)
 {
     bool *used = eai_alloc_zeroed((size_t)n_nodes, sizeof(*used));
-    eai_node **list = eai_alloc_array((size_t)n_nodes, sizeof(*list));
+    eai_node **list = eai_alloc_array((size_t)n_nodes, sizeof(eai_node *));
     int n = 0;
     if (!used || !list) {
         eai_graph_fail(w->g, EAI_ERR_NOMEM, "no memory for the gradients of %d nodes", n_nodes);

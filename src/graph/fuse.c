@@ -112,6 +112,22 @@ static int input_number(merge *m, const eai_tensor *t)
     return m->n_in++;
 }
 
+/* Appends the code of a part with n_in inputs: input i becomes map[i], the result of instruction k
+ * becomes first + k. */
+static void append_code(merge *m, const eai_fused *part, const int *map, int n_in, int first)
+{
+    for (int i = 0; i < part->n; i++) {
+        eai_fused_instruction c = part->code[i];
+        int *operand[] = {&c.a, &c.b};
+        for (int k = 0; k < 2; k++) {
+            int v = *operand[k];
+            if (v >= 0) /* -1: there is none */
+                *operand[k] = v < n_in ? map[v] : first + v - n_in;
+        }
+        m->code.code[m->code.n++] = c;
+    }
+}
+
 /* Merges `source`, which makes input `slot` of `user`, into `user`. All inputs are numbered first,
  * since results are numbered after them. False when there are too many inputs or instructions. */
 static bool merge_steps(merge *m, const draft_step *source, const draft_step *user, int slot)
@@ -129,31 +145,16 @@ static bool merge_steps(merge *m, const draft_step *source, const draft_step *us
             return false;
     }
     for (int i = 0; i < user->n_in; i++) {
-        map_b[i] = user->in[i] == user->in[slot] ? -2 : input_number(m, user->in[i]);
-        if (map_b[i] == -1)
+        if (user->in[i] != user->in[slot] && (map_b[i] = input_number(m, user->in[i])) < 0)
             return false;
     }
-    m->code.n = 0;
-    for (int part = 0; part < 2; part++) {
-        const eai_fused *f = part ? &b : &a;
-        const int *map = part ? map_b : map_a;
-        int n_in = part ? user->n_in : source->n_in;
-        int base = part ? a.n : 0; /* results of the first part come before */
-        for (int i = 0; i < f->n; i++) {
-            eai_fused_instruction c = f->code[i];
-            int *operand[] = {&c.a, &c.b};
-            for (int k = 0; k < 2; k++) {
-                int v = *operand[k];
-                if (v < 0)
-                    continue;
-                if (v >= n_in)
-                    *operand[k] = m->n_in + base + (v - n_in);
-                else
-                    *operand[k] = map[v] == -2 ? m->n_in + a.n - 1 : map[v];
-            }
-            m->code.code[m->code.n++] = c;
-        }
+    for (int i = 0; i < user->n_in; i++) {
+        if (user->in[i] == user->in[slot])
+            map_b[i] = m->n_in + a.n - 1; /* the last result of the first part */
     }
+    m->code.n = 0;
+    append_code(m, &a, map_a, source->n_in, m->n_in);
+    append_code(m, &b, map_b, user->n_in, m->n_in + a.n);
     return true;
 }
 

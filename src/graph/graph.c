@@ -194,7 +194,7 @@ static eai_node *new_node(eai_graph *g, eai_op op, eai_tensor *const *in, int n_
 
 static bool list_node(eai_graph *g, eai_node *n)
 {
-    if (!grow(g, (void **)&g->nodes, g->n_nodes, &g->cap_nodes, sizeof(*g->nodes)))
+    if (!grow(g, (void **)&g->nodes, g->n_nodes, &g->cap_nodes, sizeof(eai_node *)))
         return false;
     n->id = g->n_nodes;
     for (int i = 0; i < n->n_out; i++)

@@ -162,7 +162,7 @@ bool draft__place(placement *out, const draft *d, const eai_backend_ops *ops)
     p.storages = eai_alloc_array(n_tensors, sizeof(*p.storages));
     p.of = eai_alloc_array(n_tensors, sizeof(*p.of));
     p.last = eai_alloc_array(n_tensors, sizeof(*p.last));
-    lists = eai_alloc_array(2 * n_tensors, sizeof(*lists));
+    lists = eai_alloc_array(2 * n_tensors, sizeof(storage *));
     if (!p.storages || !p.of || !p.last || !lists)
         goto done;
     for (size_t i = 0; i < n_tensors; i++) {
@@ -181,7 +181,7 @@ bool draft__place(placement *out, const draft *d, const eai_backend_ops *ops)
         lists[i] = &p.storages[i];
         out->unshared_bytes += p.storages[i].bytes;
     }
-    qsort(lists, (size_t)p.n, sizeof(*lists), by_size);
+    qsort(lists, (size_t)p.n, sizeof(storage *), by_size);
     out->arena_bytes = assign_offsets(lists, lists + n_tensors, p.n);
     for (size_t i = 0; i < n_tensors; i++) {
         if (p.of[i] >= 0)

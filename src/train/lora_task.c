@@ -25,7 +25,7 @@ static eai_status build_lora(eai_tensor **nll, eai_tensor **tensors, const eai_t
     *nll = eai_model_build_nll(&b, hidden, targets);
     if (binding) {
         size_t n = eai_adapter_binding_tensors(&bound, binding);
-        memcpy(tensors, bound, n * sizeof(*tensors));
+        memcpy(tensors, bound, n * sizeof(eai_tensor *));
     }
     eai_adapter_binding_free(binding);
     return eai_graph_check(g, err);

@@ -100,14 +100,15 @@ static void keep_gradients(const step_build *b)
     }
 }
 
-eai_status train__plan_step(eai_plan **out, train__ports *ports, const eai_train_task *task,
-                            const train__slot *slots, eai_backend *backend,
-                            const eai_train_opts *opts, int64_t n_tokens, bool keep, eai_error *err)
+eai_status train__plan_step(eai_plan **out, train__ports *ports, const train__setup *setup,
+                            int64_t n_tokens, eai_error *err)
 {
+    const eai_train_task *task = setup->task;
+    const train__slot *slots = setup->slots;
     step_build b;
     eai_tensor *nll = NULL;
     bool update = slots[0].sum == NULL;
-    eai_grad_opts grad_opts = {opts->checkpoint_activations};
+    eai_grad_opts grad_opts = {setup->opts->checkpoint_activations};
 
     *out = NULL;
     EAI_TRY(init_build(&b, task, slots, err));
@@ -119,15 +120,15 @@ eai_status train__plan_step(eai_plan **out, train__ports *ports, const eai_train
     eai_tensor *loss = eai_mul(b.g, eai_sum_all(b.g, nll), scale);
     eai_grad(b.g, loss, b.tensors, task->n_parameters, &grad_opts, b.grads);
     eai_graph_output(b.g, "loss", loss);
-    if (keep)
+    if (setup->keep)
         keep_gradients(&b);
     if (update) {
-        add_update(&b, opts);
+        add_update(&b, setup->opts);
     } else {
         for (size_t i = 0; i < task->n_parameters; i++)
             eai_accumulate(b.g, slot_state(&b, i, "grad_sum", slots[i].sum), b.grads[i]);
     }
-    st = eai_plan_create(out, b.g, backend, err);
+    st = eai_plan_create(out, b.g, setup->backend, err);
     if (st == EAI_OK)
         st = find_ports(ports, *out, true, true, update, err);
 done:
@@ -135,22 +136,22 @@ done:
     return st;
 }
 
-eai_status train__plan_update(eai_plan **out, train__ports *ports, const eai_train_task *task,
-                              const train__slot *slots, eai_backend *backend,
-                              const eai_train_opts *opts, eai_error *err)
+eai_status train__plan_update(eai_plan **out, train__ports *ports, const train__setup *setup,
+                              eai_error *err)
 {
+    const eai_train_task *task = setup->task;
     step_build b;
 
     *out = NULL;
-    EAI_TRY(init_build(&b, task, slots, err));
+    EAI_TRY(init_build(&b, task, setup->slots, err));
     for (size_t i = 0; i < task->n_parameters; i++) {
         b.tensors[i] = slot_state(&b, i, "parameter", task->parameters[i].data);
-        b.grads[i] = slot_state(&b, i, "grad_sum", slots[i].sum);
+        b.grads[i] = slot_state(&b, i, "grad_sum", setup->slots[i].sum);
     }
-    add_update(&b, opts);
+    add_update(&b, setup->opts);
     for (size_t i = 0; i < task->n_parameters; i++)
         eai_assign(b.g, b.grads[i], eai_fill(b.g, task->parameters[i].shape, 0));
-    eai_status st = eai_plan_create(out, b.g, backend, err);
+    eai_status st = eai_plan_create(out, b.g, setup->backend, err);
     if (st == EAI_OK)
         st = find_ports(ports, *out, false, true, true, err);
     deinit_build(&b);

@@ -21,16 +21,22 @@ typedef struct train__ports {
     eai_operand grad_norm;
 } train__ports;
 
+/* What the graphs of one run have in common. All borrowed. */
+typedef struct train__setup {
+    const eai_train_task *task;
+    const train__slot *slots; /* one a parameter */
+    eai_backend *backend;
+    const eai_train_opts *opts;
+    bool keep; /* the gradients as outputs "grad.I" of a step */
+} train__setup;
+
 /* One micro-batch: loss and gradients; with slots[].sum NULL also the update, else the gradients
- * are added to the sums. `keep` adds outputs "grad.I". */
-eai_status train__plan_step(eai_plan **out, train__ports *ports, const eai_train_task *task,
-                            const train__slot *slots, eai_backend *backend,
-                            const eai_train_opts *opts, int64_t n_tokens, bool keep,
-                            eai_error *err);
+ * are added to the sums. */
+eai_status train__plan_step(eai_plan **out, train__ports *ports, const train__setup *setup,
+                            int64_t n_tokens, eai_error *err);
 /* The update from the sums, which are then set to zero. */
-eai_status train__plan_update(eai_plan **out, train__ports *ports, const eai_train_task *task,
-                              const train__slot *slots, eai_backend *backend,
-                              const eai_train_opts *opts, eai_error *err);
+eai_status train__plan_update(eai_plan **out, train__ports *ports, const train__setup *setup,
+                              eai_error *err);
 /* Evaluation: output "loss" is the sum of nll over the batch. */
 eai_status train__plan_loss(eai_plan **out, train__ports *ports, const eai_train_task *task,
                             eai_backend *backend, int64_t n_tokens, eai_error *err);

@@ -19,6 +19,11 @@ static void forget_plans(eai_trainer *t)
     }
 }
 
+static train__setup setup_of(const eai_trainer *t)
+{
+    return (train__setup){t->task, t->slots, t->backend, &t->opts, t->keep};
+}
+
 /* The plan for batches of n tokens: one of those at hand, or a new one in place of the oldest. */
 static eai_status plan_for(trainer_plan **out, eai_trainer *t, int64_t n_tokens, eai_error *err)
 {
@@ -35,8 +40,8 @@ static eai_status plan_for(trainer_plan **out, eai_trainer *t, int64_t n_tokens,
     }
     eai_plan_free(oldest->plan);
     oldest->plan = NULL;
-    EAI_TRY(train__plan_step(&oldest->plan, &oldest->ports, t->task, t->slots, t->backend, &t->opts,
-                             n_tokens, t->keep, err));
+    train__setup setup = setup_of(t);
+    EAI_TRY(train__plan_step(&oldest->plan, &oldest->ports, &setup, n_tokens, err));
     oldest->n_tokens = n_tokens;
     oldest->last_use = ++t->clock;
     *out = oldest;
@@ -67,10 +72,12 @@ static eai_status check_opts(const eai_train_opts *o, eai_error *err)
 /* Updates in the wanted number of passes; the last one of a pass may have fewer micro-batches. */
 static eai_status count_steps(eai_trainer *t, eai_error *err)
 {
-    double left = t->opts.epochs;
     t->total = t->opts.steps;
-    for (int64_t epoch = 0; t->opts.steps == 0 && left > 1e-9; epoch++, left -= 1) {
+    for (int64_t epoch = 0; t->opts.steps == 0; epoch++) {
+        double left = t->opts.epochs - (double)epoch;
         int64_t batches;
+        if (left <= 1e-9)
+            break;
         EAI_TRY(eai_dataset_count_batches(&batches, t->train, epoch, err));
         double part = left < 1 ? left : 1;
         double updates = ceil((double)batches / (double)t->opts.accumulation);
@@ -125,8 +132,9 @@ eai_status eai_trainer_create(eai_trainer **out, const eai_train_task *task, eai
         st = take_memory(t, err);
     if (st == EAI_OK)
         st = plan_for(&plan, t, eai_dataset_max_tokens(train), err);
+    train__setup setup = setup_of(t);
     if (st == EAI_OK && opts->accumulation > 1)
-        st = train__plan_update(&t->update, &t->update_ports, task, t->slots, backend, opts, err);
+        st = train__plan_update(&t->update, &t->update_ports, &setup, err);
     if (st != EAI_OK) {
         eai_trainer_free(t);
         return st;
@@ -267,7 +275,7 @@ eai_status eai_trainer_step(eai_train_step *out, eai_trainer *t, eai_error *err)
     out->grad_norm = (double)train__scalar(&ports->grad_norm);
     out->learning_rate = lr;
     out->epoch = epochs_done(t);
-    if (!isfinite(loss) || !isfinite(out->grad_norm))
+    if (!isfinite(loss) || !isfinite(out->grad_norm)) {
         return eai_error_set(err, EAI_ERR_NUMERIC,
                              "step %lld: the loss is %s, the gradient norm %g: the training has "
                              "diverged (a lower learning-rate than %g may help)",
@@ -276,6 +284,7 @@ eai_status eai_trainer_step(eai_train_step *out, eai_trainer *t, eai_error *err)
                              : isinf(loss) ? "infinite"
                                            : "finite",
                              out->grad_norm, t->opts.learning_rate);
+    }
     t->losses[t->done++] = (float)loss;
     out->seconds = eai_clock_seconds() - start;
     return EAI_OK;

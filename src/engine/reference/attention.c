@@ -128,7 +128,7 @@ static void put_row(const eai_operand *out, int64_t at, const double *sum, int64
 /* dq [Tq, H, D]: each query sums over its keys. */
 static void find_query_gradient(const eai_step *s, const sizes *z, double *sum)
 {
-    for (int64_t t = 0; t < z->n_queries; t++)
+    for (int64_t t = 0; t < z->n_queries; t++) {
         for (int64_t h = 0; h < z->n_heads; h++) {
             int64_t kv_head = h / (z->n_heads / z->n_kv_heads);
             clear_row(sum, z->width);
@@ -141,16 +141,17 @@ static void find_query_gradient(const eai_step *s, const sizes *z, double *sum)
             }
             put_row(&s->out[0], (t * z->n_heads + h) * z->width, sum, z->width);
         }
+    }
 }
 
 /* dk (of_keys) or dv [Tk, Hkv, D]: each key sums over the queries of all heads that share it. */
 static void find_key_gradient(const eai_step *s, const sizes *z, bool of_keys, double *sum)
 {
     int64_t group = z->n_heads / z->n_kv_heads;
-    for (int64_t j = 0; j < z->n_keys; j++)
+    for (int64_t j = 0; j < z->n_keys; j++) {
         for (int64_t kv_head = 0; kv_head < z->n_kv_heads; kv_head++) {
             clear_row(sum, z->width);
-            for (int64_t h = kv_head * group; h < (kv_head + 1) * group; h++)
+            for (int64_t h = kv_head * group; h < (kv_head + 1) * group; h++) {
                 for (int64_t t = 0; t < z->n_queries; t++) {
                     double p, ds;
                     differentiate_pair(s, z, t, h, j, &p, &ds);
@@ -159,9 +160,11 @@ static void find_key_gradient(const eai_step *s, const sizes *z, bool of_keys, d
                         add_row(sum, factor, of_keys ? &s->in[0] : &s->in[7],
                                 (t * z->n_heads + h) * z->width, z->width);
                 }
+            }
             put_row(&s->out[of_keys ? 1 : 2], (j * z->n_kv_heads + kv_head) * z->width, sum,
                     z->width);
         }
+    }
 }
 
 void reference_attention_grad(const eai_step *s, double *scratch)
