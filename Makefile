@@ -9,6 +9,7 @@ EAI_WERROR ?= OFF
 EFFICIENTAI := build/bin/efficientai
 CLANG_FORMAT = $$(command -v clang-format-14 || command -v clang-format)
 CLANG_TIDY = $$(command -v clang-tidy-14 || command -v clang-tidy)
+CLANG = $$(command -v clang-14 || command -v clang)
 C_FILES = git ls-files -co --exclude-standard -- '*.c' '*.h'
 
 # Homebrew keeps openssl@3 off pkg-config's default path, and the developers' tools of LLVM off PATH (after
@@ -23,7 +24,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy asan tsan coverage bench fuzz arm64 clean
+.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench fuzz arm64 clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -74,6 +75,10 @@ tidy: build ## clang-tidy, shellcheck and codespell, findings as errors (FILES='
 	@sh tools/setup.sh lint
 	@sh tools/tidy.sh build $(FILES)
 
+clang: setup ## build everything with clang 14 as well, its warnings as errors (runs nothing)
+	@sh tools/setup.sh clang
+	@CC=$(CLANG) cmake --preset clang >/dev/null && cmake --build --preset clang -j $(JOBS)
+
 asan: setup ## every test with the address and undefined-behaviour sanitizers
 	@cmake --preset asan >/dev/null && cmake --build --preset asan -j $(JOBS) && sh tools/test.sh build-asan $(JOBS) $(ARGS)
 
@@ -95,4 +100,4 @@ arm64: setup ## build for 64-bit ARM and test it under qemu (on Debian, the firs
 	@JOBS=$(JOBS) EAI_WERROR=$(EAI_WERROR) sh tools/arm64.sh $(ARGS)
 
 clean: ## remove everything that was built
-	@rm -rf build build-asan build-tsan build-coverage build-fuzz build-dev build-arm64
+	@rm -rf build build-asan build-tsan build-coverage build-fuzz build-dev build-arm64 build-clang

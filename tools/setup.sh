@@ -4,6 +4,7 @@
 #   tools/setup.sh              what `make build`, `make test` and `make demo` need
 #   tools/setup.sh format       clang-format, for `make format` and `make format-check`
 #   tools/setup.sh lint         clang-tidy, shellcheck and codespell, for `make tidy`
+#   tools/setup.sh clang        clang, for `make clang`
 #   tools/setup.sh fuzz         clang with libFuzzer, for `make fuzz`
 #   tools/setup.sh arm64        cross compiler and emulator, for `make arm64` (Debian only)
 #
@@ -32,6 +33,9 @@ lint_needs='
 clang-tidy        |command -v clang-tidy-14 || command -v clang-tidy |clang-tidy-14|llvm
 shellcheck        |command -v shellcheck                        |shellcheck        |shellcheck
 codespell         |command -v codespell                         |codespell         |codespell
+'
+clang_needs='
+clang             |command -v clang-14 || command -v clang      |clang-14          |llvm
 '
 fuzz_needs='
 clang             |command -v clang-14 || command -v clang      |clang-14          |llvm
@@ -153,9 +157,10 @@ case ${1:-build} in
 build) needs=$build_needs ;;
 format) needs=$format_needs ;;
 lint) needs=$lint_needs ;;
+clang) needs=$clang_needs ;;
 fuzz) needs=$fuzz_needs ;;
 arm64) needs=$arm64_needs ;;
-*) fail "unknown group '$1': build, format, lint, fuzz or arm64" ;;
+*) fail "unknown group '$1': build, format, lint, clang, fuzz or arm64" ;;
 esac
 
 system=$(uname -s)
