@@ -14,6 +14,7 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
+#include <efficientai/log.h>
 
 #include "base/banned.h"
 
@@ -105,10 +106,10 @@ static char *installed_plugins(void)
     return folder;
 }
 
-static void print_warning(void *ud, const char *message)
+static void log_refused(void *ud, const char *message)
 {
     (void)ud;
-    fprintf(stderr, "warning: %s\n", message);
+    EAI_LOG(WARN, "plugins", "%s", message);
 }
 
 void catalog_open_plugins(catalog *c)
@@ -117,9 +118,9 @@ void catalog_open_plugins(catalog *c)
         return;
     c->plugins_open = true;
     char *installed = installed_plugins();
-    eai_registry_add_plugins(c->projects, c->plugin_path, print_warning, NULL);
-    eai_registry_add_plugins(c->projects, getenv("EFFICIENTAI_PLUGIN_PATH"), print_warning, NULL);
-    eai_registry_add_plugins(c->projects, installed, print_warning, NULL);
+    eai_registry_add_plugins(c->projects, c->plugin_path, log_refused, NULL);
+    eai_registry_add_plugins(c->projects, getenv("EFFICIENTAI_PLUGIN_PATH"), log_refused, NULL);
+    eai_registry_add_plugins(c->projects, installed, log_refused, NULL);
     eai_free(installed);
 }
 

@@ -11,6 +11,7 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
+#include <efficientai/log.h>
 
 #include "catalog.h"
 
@@ -39,7 +40,7 @@ static void print_project(const eai_project *p, char separator, FILE *out)
 static void print_help(catalog *c, FILE *out)
 {
     catalog_open_plugins(c);
-    fputs("usage: efficientai [--plugin-path DIR] COMMAND [options]\n\n"
+    fputs("usage: efficientai [--plugin-path DIR] [--log-level LEVEL] [-v] COMMAND [options]\n\n"
           "Adapt, judge and run language models on your own machine.\n\nCommands:\n",
           out);
     for (size_t i = 0; core_groups[i]; i++)
@@ -52,9 +53,12 @@ static void print_help(catalog *c, FILE *out)
         fprintf(out, "\n%s %s, %s:\n", p->name, p->version, p->summary);
         print_project(p, ':', out);
     }
-    fputs("\n'efficientai COMMAND --help' shows a command's options. A program efficientai-NAME on "
-          "PATH\nand plugins in $EFFICIENTAI_PLUGIN_PATH add commands.\n",
-          out);
+    fputs(
+        "\n'efficientai COMMAND --help' shows a command's options. A program efficientai-NAME on "
+        "PATH\nand plugins in $EFFICIENTAI_PLUGIN_PATH add commands. --log-level and -v also work "
+        "behind a\ncommand; $EFFICIENTAI_LOG=debug logs more, "
+        "$EFFICIENTAI_LOG_FORMAT=json for programs.\n",
+        out);
 }
 
 /* ---- Programs on PATH ------------------------------------------------------------------------ */
@@ -71,7 +75,7 @@ static void try_external(char **argv)
         if (file && length > 0 && access(file, X_OK) == 0 && !eai_fs_is_folder(file)) {
             fflush(stdout);
             execv(file, argv);
-            fprintf(stderr, "warning: cannot run '%s': %s\n", file, strerror(errno));
+            EAI_LOG(WARN, "command", "cannot run '%s': %s", file, strerror(errno));
         }
         eai_free(file);
         path += length + (path[length] == ':');
@@ -134,25 +138,50 @@ static int dispatch(catalog *c, int argc, char **argv)
     return refuse(c, argv[0]);
 }
 
-/* Takes "--plugin-path DIR" and "--plugin-path=DIR" off the front; returns how many words. */
-static int take_plugin_path(catalog *c, int argc, char **argv)
+/* Takes "--name VALUE" or "--name=VALUE" off the front: *value, and how many words; 0: none. */
+static int take_option(const char **value, const char *name, int argc, char **argv)
 {
-    static const char name[] = "--plugin-path";
-    size_t n = sizeof(name) - 1;
+    size_t n = strlen(name);
     if (argc > 0 && strncmp(argv[0], name, n) == 0 && argv[0][n] == '=') {
-        c->plugin_path = argv[0] + n + 1;
+        *value = argv[0] + n + 1;
         return 1;
     }
     if (argc > 1 && strcmp(argv[0], name) == 0) {
-        c->plugin_path = argv[1];
+        *value = argv[1];
         return 2;
     }
     return 0;
 }
 
+/* The options in front of the command; *taken words. */
+static eai_status take_options(int *taken, catalog *c, int argc, char **argv, eai_error *err)
+{
+    for (*taken = 0;;) {
+        const char *level;
+        eai_log_level parsed = EAI_LOG_INFO;
+        int n = take_option(&c->plugin_path, "--plugin-path", argc - *taken, argv + *taken);
+        *taken += n;
+        if (n > 0)
+            continue;
+        n = take_option(&level, "--log-level", argc - *taken, argv + *taken);
+        if (n > 0)
+            EAI_TRY(eai_log_parse_level(&parsed, level, "--log-level", err));
+        else if (*taken < argc &&
+                 (strcmp(argv[*taken], "-v") == 0 || strcmp(argv[*taken], "--verbose") == 0))
+            n = 1;
+        if (n == 0)
+            return EAI_OK;
+        eai_log_set_level(parsed);
+        *taken += n;
+    }
+}
+
 static int run(catalog *c, int argc, char **argv)
 {
-    int taken = take_plugin_path(c, argc, argv);
+    eai_error err = EAI_ERROR_INIT;
+    int taken;
+    if (eai_log_start(&err) != EAI_OK || take_options(&taken, c, argc, argv, &err) != EAI_OK)
+        return fail(EXIT_USAGE, err.message);
     argc -= taken;
     argv += taken;
     if (argc == 0) {
@@ -167,7 +196,6 @@ static int run(catalog *c, int argc, char **argv)
     } else if (strcmp(argv[0], "complete") == 0) {
         complete_words(c, argc - 1, argv + 1, stdout);
     } else if (argv[0][0] == '-') {
-        eai_error err = EAI_ERROR_INIT;
         eai_error_set(&err, EAI_ERR_USAGE,
                       "unknown option '%s'; 'efficientai --help' lists what there is", argv[0]);
         return fail(EXIT_USAGE, err.message);

@@ -26,9 +26,10 @@
  * and names the file, the key, the value and what is allowed; broken JSON is EAI_ERR_FORMAT with
  * its line.
  *
- * Three words belong to every command unless its table has them: --config FILE is read here; --help
- * (-h) and --print-config are the program's to act upon (eai_options_wants_...), here they are
- * passed over. */
+ * Some words belong to every command unless its table has them: --config FILE is read here;
+ * --log-level LEVEL and --verbose (-v) are checked here, and the program acts upon
+ * eai_options_log_level(); --help (-h) and --print-config are passed over, and the program acts
+ * upon them (eai_options_wants_...). */
 #ifndef EAI_OPTIONS_H
 #define EAI_OPTIONS_H
 
@@ -37,6 +38,7 @@
 #include <stdint.h>
 
 #include <efficientai/error.h>
+#include <efficientai/log.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -94,6 +96,10 @@ EAI_API int eai_options_operands(const eai_option_set *set, const char *const **
  * NULL for a name that is not in the table. */
 EAI_API const char *eai_options_origin(const eai_option_set *set, const char *name);
 
+/* Was a level of the log asked for? The last of --log-level and --verbose (info) is then in *out.
+ */
+EAI_API bool eai_options_log_level(const eai_option_set *set, eai_log_level *out);
+
 /* True when --help or -h is among the words before "--". */
 EAI_API bool eai_options_wants_help(int argc, char **argv);
 /* Likewise for --print-config: print eai_options_to_json() of what eai_options_parse() gave, and
@@ -101,7 +107,7 @@ EAI_API bool eai_options_wants_help(int argc, char **argv);
 EAI_API bool eai_options_wants_print_config(int argc, char **argv);
 
 /* The help's option list, grouped, wrapped at `width` columns (at least 40; 0: 80), ending with the
- * group "General" of the three words above. New memory, freed with eai_free; NULL on failure. */
+ * group "General" of the words above. New memory, freed with eai_free; NULL on failure. */
 EAI_API char *eai_options_help(const eai_option *table, int width);
 
 /* The effective values as one JSON object, usable as a config file, no newline at the end. New

@@ -9,37 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #include "base/banned.h"
 
 /* What error.h puts around them for the analyzer is for callers. */
 #undef eai_error_set
 #undef eai_error_set_errno
 #undef eai_error_context
-
-/* Replaces control characters, C0 and DEL as well as C1 (U+0080 to U+009F: c2 80 .. c2 9f, which
- * some terminals obey), so that a message is one line of harmless text. */
-static void clean_text(char *s)
-{
-    for (unsigned char *p = (unsigned char *)s; *p; p++) {
-        if (*p < 0x20 || *p == 0x7f) {
-            *p = '?';
-        } else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
-            p[0] = '?';
-            p[1] = '?';
-        }
-    }
-}
-
-/* Ends a text that did not fit into its `size` bytes with "...", not in the middle of a UTF-8
- * character. */
-static void mark_cut(char *s, size_t size)
-{
-    size_t end = size - 4;
-
-    while (end > 0 && ((unsigned char)s[end] & 0xc0) == 0x80)
-        end--;
-    memcpy(s + end, "...", 4);
-}
 
 /* text is a complete message of at most size bytes, or the beginning of one when `n` (what
  * vsnprintf returned) says that more was wanted. */
@@ -50,8 +27,8 @@ static void set_message(eai_error *err, eai_status code, char *text, int n)
     if (n < 0)
         text[0] = '\0';
     else if ((size_t)n >= size)
-        mark_cut(text, size);
-    clean_text(text);
+        text__mark_cut(text, size);
+    text__clean(text);
     err->code = code;
     memcpy(err->message, text, strlen(text) + 1);
 }

@@ -30,6 +30,8 @@ struct eai_option_set {
     const char **origin;   /* [n_options] */
     const char **operands; /* [n_operands] */
     int n_operands;
+    bool has_log_level; /* one was asked for */
+    eai_log_level log_level;
 };
 
 /* One parse under way. */
@@ -82,10 +84,10 @@ static const eai_option *find_key(const eai_option_set *set, char key)
  */
 static const char *nearest_name(const eai_option_set *set, const char *word, bool general)
 {
-    static const char *const others[] = {"config", "print-config", "help"};
+    static const char *const others[] = {"config", "print-config", "log-level", "verbose", "help"};
     size_t best = options__tolerance(word) + 1;
     const char *nearest = NULL;
-    size_t n = set->n_options + (general ? 3 : 0);
+    size_t n = set->n_options + (general ? sizeof(others) / sizeof(others[0]) : 0);
 
     for (size_t i = 0; i < n; i++) {
         const char *name = i < set->n_options ? set->table[i].name : others[i - set->n_options];
@@ -407,6 +409,8 @@ typedef enum word_kind {
     WORD_END,
     WORD_OPTION,
     WORD_CONFIG,
+    WORD_LOG_LEVEL,
+    WORD_VERBOSE,
     WORD_PASSED,
     WORD_UNKNOWN
 } word_kind;
@@ -441,6 +445,10 @@ static word classify_long(const eai_option_set *set, const char *name)
     w.option = NULL;
     if (is_word(name, n, "config"))
         w.kind = WORD_CONFIG;
+    else if (is_word(name, n, "log-level"))
+        w.kind = WORD_LOG_LEVEL;
+    else if (!w.value && is_word(name, n, "verbose"))
+        w.kind = WORD_VERBOSE;
     else if (!w.value && (is_word(name, n, "help") || is_word(name, n, "print-config")))
         w.kind = WORD_PASSED;
     else
@@ -464,6 +472,8 @@ static word classify(const eai_option_set *set, const char *text)
     if (w.option) {
         w.kind = WORD_OPTION;
         w.value = text[2] == '=' ? text + 3 : NULL;
+    } else if (strcmp(text, "-v") == 0) {
+        w.kind = WORD_VERBOSE;
     } else if (strcmp(text, "-h") == 0) {
         w.kind = WORD_PASSED;
     } else if (!isdigit((unsigned char)text[1]) && text[1] != '.') {
@@ -533,6 +543,22 @@ static eai_status apply_option(parser *p, const word *w, int *i, int argc, char 
     return assign_text(p, o, text, &from);
 }
 
+static eai_status apply_log_level(parser *p, const word *w, int *i, int argc, char **argv)
+{
+    const char *text;
+
+    EAI_TRY(take_value(&text, p, w, "log-level", "LEVEL", i, argc, argv));
+    EAI_TRY(eai_log_parse_level(&p->set->log_level, text, "--log-level", p->err));
+    p->set->has_log_level = true;
+    return EAI_OK;
+}
+
+static void apply_verbose(parser *p)
+{
+    p->set->log_level = EAI_LOG_INFO;
+    p->set->has_log_level = true;
+}
+
 static eai_status add_operand(parser *p, const char *text)
 {
     const char *copy = eai_arena_strdup(p->set->arena, text);
@@ -563,6 +589,12 @@ static eai_status walk_words(parser *p, const char **config, int argc, char **ar
             ended = true;
             break;
         case WORD_PASSED:
+            break;
+        case WORD_LOG_LEVEL:
+            st = apply_log_level(p, &w, &i, argc, argv);
+            break;
+        case WORD_VERBOSE:
+            apply_verbose(p);
             break;
         case WORD_CONFIG:
             st = take_value(&value, p, &w, "config", "FILE", &i, argc, argv);
@@ -666,6 +698,13 @@ const char *eai_options_origin(const eai_option_set *set, const char *name)
     const eai_option *o = find_option(set, name, strlen(name));
 
     return o ? set->origin[o - set->table] : NULL;
+}
+
+bool eai_options_log_level(const eai_option_set *set, eai_log_level *out)
+{
+    if (set->has_log_level)
+        *out = set->log_level;
+    return set->has_log_level;
 }
 
 static bool has_word(int argc, char **argv, const char *wanted)

@@ -99,6 +99,10 @@ static const eai_option general_options[] = {
      .group = "General"},
     {"print-config", 0, EAI_OPT_FLAG, 0, NULL, NULL, "print the effective options as JSON and stop",
      .group = "General"},
+    {"log-level", 0, EAI_OPT_ENUM, 0, "warn", "LEVEL", "how much to log on standard error",
+     .choices = "error|warn|info|debug|trace", .group = "General"},
+    {"verbose", 'v', EAI_OPT_FLAG, 0, NULL, NULL, "log what is done, as --log-level info does",
+     .group = "General"},
     {"help", 'h', EAI_OPT_FLAG, 0, NULL, NULL, "show this help", .group = "General"},
 };
 #define N_GENERAL (sizeof(general_options) / sizeof(general_options[0]))

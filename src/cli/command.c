@@ -95,6 +95,16 @@ static eai_status print_config(const eai_command *command, const void *args, eai
     return flush_output(stdout, err);
 }
 
+/* Where options that are not at their default come from: a forgotten variable is found here. */
+static void log_origins(const eai_command *command, const eai_option_set *set)
+{
+    for (const eai_option *o = command->options; o && o->name; o++) {
+        const char *origin = eai_options_origin(set, o->name);
+        if (strcmp(origin, "default") != 0)
+            EAI_LOG(DEBUG, "command", "--%s: from %s", o->name, origin);
+    }
+}
+
 /* Parses into a new arguments struct and runs. */
 static eai_status parse_and_run(const char *program, const eai_command *command, int argc,
                                 char **argv, eai_error *err)
@@ -102,6 +112,7 @@ static eai_status parse_and_run(const char *program, const eai_command *command,
     static const eai_option no_options[] = {{0}};
     eai_status st = EAI_OK;
     eai_option_set *set = NULL;
+    eai_log_level level;
     eai_command_context ctx = {
         .program = program,
         .out = stdout,
@@ -119,6 +130,8 @@ static eai_status parse_and_run(const char *program, const eai_command *command,
                            ENVIRONMENT_PREFIX, argc, argv, err);
     if (st != EAI_OK)
         goto done;
+    if (eai_options_log_level(set, &level))
+        eai_log_set_level(level);
     if (eai_options_wants_print_config(argc, argv)) {
         st = print_config(command, args, err);
         goto done;
@@ -127,6 +140,8 @@ static eai_status parse_and_run(const char *program, const eai_command *command,
     if (st != EAI_OK)
         goto done;
     ctx.set = set;
+    EAI_LOG(INFO, "command", "%s, version %s", program, EAI_VERSION);
+    log_origins(command, set);
     st = command->run(&ctx, args, err);
     if (st == EAI_OK)
         st = flush_output(ctx.out, err);
@@ -246,5 +261,9 @@ int eai_project_run(const eai_project *project, const char *program, char separa
 
 int eai_project_main(const eai_project *project, int argc, char **argv)
 {
+    eai_error err = EAI_ERROR_INIT;
+    eai_status st = eai_log_start(&err);
+    if (st != EAI_OK)
+        return report(st, &err);
     return eai_project_run(project, project->name, ' ', argc - 1, argv + 1);
 }

@@ -1,8 +1,9 @@
 /* The progress line: redrawn on a terminal, plain lines now and then elsewhere.
  *
  * Why two ways: a log of CI with a thousand carriage returns is of no use, and a terminal with a
- * thousand lines neither. What it does not do: run a timer of its own - a caller that does not call
- * shows no progress. Start at draw(). */
+ * thousand lines neither. Log lines, which other threads may write too, appear above the line that
+ * is being redrawn (base/log.h). What it does not do: run a timer of its own - a caller that does
+ * not call shows no progress. Start at draw(). */
 #include <efficientai/progress.h>
 
 #include <stdarg.h>
@@ -12,6 +13,8 @@
 #include <efficientai/alloc.h>
 #include <efficientai/terminal.h>
 
+#include "base/log.h"
+
 #include "base/banned.h"
 
 #define BAR_CELLS    20
@@ -19,6 +22,7 @@
 #define PLAIN_PERIOD 10.0 /* seconds between two plain lines */
 #define LABEL_MAX    64
 #define DETAIL_MAX   160
+#define LINE_BYTES   512
 
 struct eai_progress {
     FILE *out;
@@ -32,6 +36,7 @@ struct eai_progress {
     double last_drawn; /* < 0: never */
     bool updated;
     char detail[DETAIL_MAX];
+    char shown[LINE_BYTES]; /* the line on the terminal; guarded by the log's lock */
 };
 
 static double now_seconds(void)
@@ -103,11 +108,33 @@ static void format_bar(char *buf, const eai_progress *p)
     memcpy(buf + 1 + BAR_CELLS, "]  ", 4);
 }
 
-/* Writes the line for this moment; on a terminal over the previous one, cut at its width. */
+/* Called by the log after a line of its own, with its lock held. */
+static void redraw(void *ud)
+{
+    const eai_progress *p = ud;
+    fputs(p->shown, p->out);
+}
+
+/* The line over the previous one, cut at the terminal's width; the last one stays. */
+static void draw_live(eai_progress *p, const char *line, bool at_end)
+{
+    int width = eai_terminal_width(p->out) - 1;
+    log__lock();
+    snprintf(p->shown, sizeof(p->shown), "%.*s", width, line);
+    fprintf(p->out, "\r%s\033[K%s", p->shown, at_end ? "\n" : "");
+    fflush(p->out);
+    if (at_end)
+        log__clear_live(p);
+    else
+        log__set_live(p->out, redraw, p);
+    log__unlock();
+}
+
+/* Writes the line for this moment. */
 static void draw(eai_progress *p, bool at_end)
 {
     double now = now_seconds();
-    char line[512];
+    char line[LINE_BYTES];
     char bar[BAR_CELLS + 8] = "";
     char count[80];
     char left[48];
@@ -120,12 +147,11 @@ static void draw(eai_progress *p, bool at_end)
     if (n < 0)
         return;
     if (p->live) {
-        int width = eai_terminal_width(p->out) - 1;
-        fprintf(p->out, "\r%.*s\033[K%s", width, line, at_end ? "\n" : "");
+        draw_live(p, line, at_end);
     } else {
         fprintf(p->out, "%s\n", line);
+        fflush(p->out);
     }
-    fflush(p->out);
     p->last_drawn = now;
 }
 
@@ -161,14 +187,16 @@ void eai_progress_note(eai_progress *p, const char *fmt, ...)
         return;
     va_list args;
     va_start(args, fmt);
+    log__lock();
     if (p->live)
-        fputs("\r\033[K", p->out);
+        fputs(LOG_ERASE_LINE, p->out);
     vfprintf(p->out, fmt, args);
     va_end(args);
     fputc('\n', p->out);
+    fflush(p->out);
+    log__unlock();
     if (p->live && p->updated)
         draw(p, false);
-    fflush(p->out);
 }
 
 void eai_progress_finish(eai_progress *p, const char *fmt, ...)
@@ -186,8 +214,11 @@ void eai_progress_finish(eai_progress *p, const char *fmt, ...)
 void eai_progress_abandon(eai_progress *p)
 {
     if (p && p->live && p->updated) {
+        log__lock();
+        log__clear_live(p);
         fputc('\n', p->out);
         fflush(p->out);
+        log__unlock();
     }
     eai_free(p);
 }

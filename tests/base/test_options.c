@@ -206,6 +206,11 @@ static void test_refusals(void **state)
     REFUSE("--config needs a value: --config=FILE", W("--config"));
     REFUSE("--resume: 'maybe' is neither true nor false", W("--resume=maybe"));
     REFUSE("--no-packing takes no value", W("--no-packing=1"));
+    REFUSE("--log-level needs a value: --log-level=LEVEL", W("--log-level"));
+    REFUSE("--log-level: 'loud' is not one of error, warn, info, debug, trace",
+           W("--log-level=loud"));
+    REFUSE("unknown option --verbos; did you mean --verbose?", W("--verbos"));
+    REFUSE("unknown option --verbose; did you mean --verbose?", W("--verbose=yes"));
 }
 
 /* A table whose default breaks its own rule is a defect of the program. */
@@ -367,6 +372,9 @@ static const char expected_help[] =
     "General:\n"
     "      --config FILE      read options from a JSON file\n"
     "      --print-config     print the effective options as JSON and stop\n"
+    "      --log-level LEVEL  how much to log on standard error: error, warn, info,\n"
+    "                         debug, trace [warn]\n"
+    "  -v, --verbose          log what is done, as --log-level info does\n"
     "  -h, --help             show this help\n";
 
 static void test_help(void **state)
@@ -394,15 +402,45 @@ static void test_help(void **state)
     help = eai_options_help(wide, 60);
     assert_string_equal(help, "Options:\n"
                               "      --a-name-of-an-option-beyond-all-bounds TEXT\n"
-                              "                      gr\xc3\xb6\xc3\x9f"
+                              "                         gr\xc3\xb6\xc3\x9f"
                               "er\n"
-                              "  -c, --config VALUE  one of its own\n"
+                              "  -c, --config VALUE     one of its own\n"
                               "\n"
                               "General:\n"
-                              "      --print-config  print the effective options as JSON\n"
-                              "                      and stop\n"
-                              "  -h, --help          show this help\n");
+                              "      --print-config     print the effective options as JSON\n"
+                              "                         and stop\n"
+                              "      --log-level LEVEL  how much to log on standard error:\n"
+                              "                         error, warn, info, debug, trace\n"
+                              "                         [warn]\n"
+                              "  -v, --verbose          log what is done, as --log-level\n"
+                              "                         info does\n"
+                              "  -h, --help             show this help\n");
     eai_free(help);
+}
+
+/* The level that these words ask for; -1: none. */
+static int level_of(char **words)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_option_set *set = NULL;
+    eai_log_level level = EAI_LOG_ERROR;
+    args a;
+
+    assert_ok(parse(&set, &a, words, &err), &err);
+    bool asked = eai_options_log_level(set, &level);
+    eai_option_set_free(set);
+    return asked ? (int)level : -1;
+}
+
+static void test_log_level(void **state)
+{
+    (void)state;
+    assert_int_equal(level_of(WORDS(W("-d=x"))), -1);
+    assert_int_equal(level_of(WORDS(W("-d=x"), W("-v"))), EAI_LOG_INFO);
+    assert_int_equal(level_of(WORDS(W("--verbose"), W("-d=x"))), EAI_LOG_INFO);
+    assert_int_equal(level_of(WORDS(W("-d=x"), W("--log-level"), W("trace"))), EAI_LOG_TRACE);
+    assert_int_equal(level_of(WORDS(W("-v"), W("--log-level=error"), W("-d=x"))), EAI_LOG_ERROR);
+    assert_int_equal(level_of(WORDS(W("-d=x"), W("--"), W("-v"))), -1);
 }
 
 static void test_wants(void **state)
@@ -505,17 +543,12 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_all_ways_to_write_them),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_bad_default),
-        cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_bad_config_files),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_wants),
-        cmocka_unit_test(test_json_round_trip),
-        cmocka_unit_test(test_did_you_mean),
-        cmocka_unit_test(test_torture),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_all_ways_to_write_them),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_bad_default),
+        cmocka_unit_test(test_precedence),   cmocka_unit_test(test_bad_config_files),
+        cmocka_unit_test(test_help),         cmocka_unit_test(test_log_level),
+        cmocka_unit_test(test_wants),        cmocka_unit_test(test_json_round_trip),
+        cmocka_unit_test(test_did_you_mean), cmocka_unit_test(test_torture),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/log.h>
 #include <efficientai/progress.h>
 #include <efficientai/terminal.h>
 
@@ -156,6 +157,52 @@ static void test_progress_redrawn(void **state)
     free(text);
 }
 
+/* A line of the log goes above the line that is redrawn; none is left over at the end. */
+static void write_progress_and_log(FILE *out)
+{
+    eai_log_to_stream(out, EAI_LOG_TEXT);
+    eai_progress *p = eai_progress_create(out, true, "get", "B", 4000000);
+    eai_progress_update(p, 1000000, "a");
+    EAI_LOG(WARN, "test", "one");
+    eai_progress_finish(p, "b");
+    EAI_LOG(WARN, "test", "two");
+    p = eai_progress_create(out, true, "put", "B", 0);
+    eai_progress_update(p, 1500, NULL);
+    eai_progress_abandon(p);
+    EAI_LOG(WARN, "test", "three");
+    eai_log_set_sink(NULL, NULL);
+}
+
+/* The place behind the first `part` from there on. */
+static size_t behind(const char *text, size_t from, const char *part)
+{
+    const char *at = strstr(text + from, part);
+    if (!at)
+        fail_msg("no '%s' in '%s'", part, text + from);
+    return (size_t)(at - text) + strlen(part);
+}
+
+static void test_log_above_progress(void **state)
+{
+    const char bar[] = "get  [#####---------------]  1.0 MB of 4.0 MB  a";
+    char text[2048];
+    (void)state;
+
+    char *captured = capture(write_progress_and_log);
+    snprintf(text, sizeof(text), "%s", captured);
+    free(captured);
+    size_t at = behind(text, 0, bar);
+    at = behind(text, at, "\033[K\r\033[K"); /* of the drawing, then of the log */
+    at = behind(text, at, "warn  test: one\n");
+    assert_memory_equal(text + at, bar, strlen(bar));
+    at = behind(text, at, "b  0 s\033[K\n");
+    assert_true(strcspn(text + at, "\r\033") > strcspn(text + at, "\n"));
+    at = behind(text, at, "warn  test: two\n");
+    at = behind(text, at, "\rput  1.5 kB\033[K\n");
+    assert_null(strchr(text + at, '\r'));
+    behind(text, at, "warn  test: three\n");
+}
+
 static void test_no_progress(void **state)
 {
     (void)state;
@@ -172,10 +219,15 @@ static void test_no_progress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),          cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_columns),        cmocka_unit_test(test_width),
-        cmocka_unit_test(test_table),          cmocka_unit_test(test_table_without_memory),
-        cmocka_unit_test(test_progress_lines), cmocka_unit_test(test_progress_redrawn),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_width),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_table_without_memory),
+        cmocka_unit_test(test_progress_lines),
+        cmocka_unit_test(test_progress_redrawn),
+        cmocka_unit_test(test_log_above_progress),
         cmocka_unit_test(test_no_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
