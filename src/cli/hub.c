@@ -25,6 +25,7 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
+#include <efficientai/log.h>
 #include <efficientai/options.h>
 #include <efficientai/progress.h>
 
@@ -156,8 +157,10 @@ eai_status eai_hub_resolve(char **out, const char *name_or_path, eai_error *err)
         return *out ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     }
     EAI_TRY(eai_hub_path(out, model, err));
-    if (has_size(*out, model->bytes))
+    if (has_size(*out, model->bytes)) {
+        EAI_LOG(DEBUG, "hub", "model %s is '%s'", model->name, *out);
         return EAI_OK;
+    }
     eai_free(*out);
     *out = NULL;
     return eai_error_set(err, EAI_ERR_NOT_FOUND,

@@ -15,6 +15,7 @@
 #endif
 
 #include <efficientai/alloc.h>
+#include <efficientai/log.h>
 
 #include "base/banned.h"
 
@@ -70,6 +71,18 @@ static eai_status wait_for(int *exit_code, pid_t pid, const process_opts *opts, 
     return EAI_OK;
 }
 
+/* "python3 -m pip download ..." as one line, as far as it fits. */
+static void log_command(const char *const *argv)
+{
+    char line[EAI_LOG_MESSAGE_MAX];
+    size_t n = 0;
+    if (!eai_log_takes(EAI_LOG_INFO))
+        return;
+    for (size_t i = 0; argv[i] && n < sizeof(line); i++)
+        n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s", i ? " " : "", argv[i]);
+    eai_log_write(EAI_LOG_INFO, "process", "starting: %s", line);
+}
+
 eai_status process__run(int *exit_code, const char *const *argv, const process_opts *opts,
                         eai_error *err)
 {
@@ -82,6 +95,7 @@ eai_status process__run(int *exit_code, const char *const *argv, const process_o
     int code;
 
     *exit_code = -1;
+    log_command(argv);
     code = posix_spawn_file_actions_init(&actions);
     if (code != 0)
         return eai_error_set(err, EAI_ERR_NOMEM, "cannot start '%s': no memory", argv[0]);
@@ -106,6 +120,8 @@ eai_status process__run(int *exit_code, const char *const *argv, const process_o
         goto done;
     }
     st = wait_for(exit_code, pid, opts, err);
+    if (st == EAI_OK)
+        EAI_LOG(INFO, "process", "%s ended with status %d", argv[0], *exit_code);
 done:
     eai_free((void *)env);
     posix_spawn_file_actions_destroy(&actions);

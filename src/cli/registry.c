@@ -14,6 +14,7 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
+#include <efficientai/log.h>
 
 #include "base/banned.h"
 
@@ -143,8 +144,10 @@ static eai_status open_plugin(eai_registry *r, const char *path, eai_error *err)
     st = check_descriptor(r, project, path, err);
     if (st == EAI_OK)
         st = add(r, project, handle, err);
-    if (st == EAI_OK)
-        handle = NULL; /* the registry's now */
+    if (st != EAI_OK)
+        goto done;
+    EAI_LOG(INFO, "plugins", "'%s' is the project %s %s", path, project->name, project->version);
+    handle = NULL; /* the registry's now */
 done:
     if (handle)
         dlclose(handle);
@@ -205,6 +208,7 @@ static void add_folder(eai_registry *r, const char *folder, const warner *w)
     size_t n = 0;
     if (list_plugins(&names, &n, folder, &err) != EAI_OK)
         complain(w, &err);
+    EAI_LOG(DEBUG, "plugins", "%zu files in '%s'", n, folder);
     for (size_t i = 0; i < n; i++) {
         if (open_plugin(r, names[i], &err) != EAI_OK)
             complain(w, &err);

@@ -19,6 +19,7 @@
 #include <jansson.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/log.h>
 
 #include "base/reader.h"
 #include "base/strbuf.h"
@@ -367,6 +368,8 @@ eai_status eai_weights_save(const eai_weights *w, const char *path,
         eai_error_context(err, st, "cannot write '%s'", path);
     else
         st = write_file(path, &header, w->n_tensors, order, opts, err);
+    if (st == EAI_OK)
+        EAI_LOG(INFO, "weights", "wrote '%s': %zu tensors", path, w->n_tensors);
     eai_strbuf_deinit(&header);
     eai_free(order);
     return st;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/log.h>
 
 #include "formats/weights_internal.h"
 
@@ -96,6 +97,8 @@ eai_status eai_weights_open(eai_weights **out, const char *path, eai_error *err)
         return st;
     }
     w->map = map;
+    EAI_LOG(INFO, "weights", "opened '%s': %zu tensors, %zu metadata keys, %zu bytes", path,
+            w->n_tensors, w->n_meta, eai_map_size(map));
     *out = w;
     return EAI_OK;
 }

@@ -14,6 +14,7 @@
 #include <efficientai/alloc.h>
 #include <efficientai/clock.h>
 #include <efficientai/convert.h>
+#include <efficientai/log.h>
 
 #include "base/strbuf.h"
 #include "generate/sampler.h"
@@ -187,6 +188,7 @@ static eai_status make_plan(piece_plan *p, const eai_model *model, const eai_ada
 {
     eai_graph *g = NULL;
 
+    EAI_LOG(DEBUG, "generate", "making the plan for %lld tokens at once", (long long)n_tokens);
     EAI_TRY(eai_graph_create(&g, err));
     eai_status st = build_logits(g, model, adapter, cache, n_tokens, cache ? 1 : 0, err);
     if (st == EAI_OK)

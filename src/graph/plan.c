@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/log.h>
 #include <efficientai/plan.h>
 
 #include "base/arena.h"
@@ -321,6 +322,9 @@ eai_status eai_plan_create(eai_plan **out, eai_graph *g, eai_backend *b, eai_err
         eai_plan_free(plan);
         return st;
     }
+    EAI_LOG(DEBUG, "plan", "compiled %zu steps (%d fused) for %s: %zu bytes at most", plan->n_steps,
+            plan->n_fused, b->description,
+            plan->bytes.inputs + plan->bytes.activations + plan->bytes.workspace);
     *out = plan;
     return EAI_OK;
 }

@@ -7,6 +7,7 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
+#include <efficientai/log.h>
 #include <efficientai/weights.h>
 
 #include "train/trainer_state.h"
@@ -119,6 +120,8 @@ eai_status eai_trainer_save(const eai_trainer *t, const char *folder, eai_error 
         st = path ? eai_weights_save(w, path, NULL, err)
                   : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     }
+    if (st == EAI_OK)
+        EAI_LOG(INFO, "train", "checkpoint of step %lld in '%s'", (long long)t->done, folder);
     eai_free(path);
     eai_weights_close(w);
     return st;
@@ -236,6 +239,8 @@ eai_status eai_trainer_resume(eai_trainer *t, const char *folder, eai_error *err
         st = restore(t, w, err);
         if (st != EAI_OK)
             st = eai_error_context(err, st, "%s", path);
+        else
+            EAI_LOG(INFO, "train", "continuing after step %lld of '%s'", (long long)t->done, path);
     }
     eai_weights_close(w);
     eai_free(path);

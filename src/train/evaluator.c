@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/log.h>
 
 #include "train/step_graph.h"
 
@@ -37,6 +38,7 @@ static eai_status use_plan(eai_evaluator *e, int64_t n_tokens, eai_error *err)
 {
     if (e->plan && e->n_tokens == n_tokens)
         return EAI_OK;
+    EAI_LOG(DEBUG, "evaluate", "no plan for %lld tokens yet, making one", (long long)n_tokens);
     eai_plan_free(e->plan);
     e->plan = NULL;
     e->n_tokens = n_tokens;

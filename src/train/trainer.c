@@ -7,6 +7,7 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/clock.h>
+#include <efficientai/log.h>
 
 /* ---- Plans by shape
  * ------------------------------------------------------------------------------- */
@@ -32,12 +33,14 @@ static eai_status plan_for(trainer_plan **out, eai_trainer *t, int64_t n_tokens,
         trainer_plan *p = &t->plans[i];
         if (p->plan && p->n_tokens == n_tokens) {
             p->last_use = ++t->clock;
+            EAI_LOG(TRACE, "train", "the plan for %lld tokens is there", (long long)n_tokens);
             *out = p;
             return EAI_OK;
         }
         if (p->last_use < oldest->last_use)
             oldest = p;
     }
+    EAI_LOG(DEBUG, "train", "no plan for %lld tokens yet, making one", (long long)n_tokens);
     eai_plan_free(oldest->plan);
     oldest->plan = NULL;
     train__setup setup = setup_of(t);

@@ -3,10 +3,12 @@
 #include "engine/cpu/cpu.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <efficientai/alloc.h>
 #include <efficientai/hardware.h>
+#include <efficientai/log.h>
 #include <efficientai/threads.h>
 
 #include "base/banned.h"
@@ -83,6 +85,15 @@ static void describe(cpu_backend *b, const char *isa)
              threads, threads == 1 ? "" : "s", b->bf16 ? "bf16" : "f32");
 }
 
+/* Who chose the instruction set. */
+static const char *reason_for_isa(const eai_backend_opts *opts)
+{
+    const char *named = getenv("EFFICIENTAI_CPU_ISA");
+    if (opts->isa)
+        return "named by the caller";
+    return named && *named ? "named by EFFICIENTAI_CPU_ISA" : "the best of this machine";
+}
+
 eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error *err)
 {
     eai_status st = EAI_OK;
@@ -105,6 +116,8 @@ eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error 
     b->base.ops = &cpu_ops;
     b->base.precision = b->bf16 ? EAI_PRECISION_BF16 : EAI_PRECISION_F32;
     describe(b, isa->name);
+    EAI_LOG(INFO, "engine", "backend %s (instruction set: %s)", b->base.description,
+            reason_for_isa(opts));
     *out = &b->base;
     b = NULL;
 done:
