@@ -59,20 +59,43 @@ static json_t *feature_names(const eai_hardware *h)
 
 static eai_status print_json(const facts *f, const eai_hardware *h, FILE *out, eai_error *err)
 {
-    json_t *root =
-        json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:s, s:s}",
-                  "version", EAI_VERSION, "system", h->system, "cpu", h->cpu, "cores", h->cores,
-                  "performance_cores", h->performance_cores, "l1d_bytes", (json_int_t)h->l1d_bytes,
-                  "l2_bytes", (json_int_t)h->l2_bytes, "l3_bytes", (json_int_t)h->l3_bytes,
-                  "memory_bytes", (json_int_t)h->memory_bytes, "memory_available_bytes",
-                  (json_int_t)eai_hardware_memory_available(), "apple_silicon", h->apple_silicon,
-                  "features", feature_names(h), "backend", f->backend, "cache", f->cache);
+    json_t *root = json_pack(
+        "{s:s, s:s, s:s, s:i, s:i, s:f, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:s,"
+        " s:s}",
+        "version", EAI_VERSION, "system", h->system, "cpu", h->cpu, "cores", h->cores,
+        "machine_cores", h->machine_cores, "cpu_quota", h->cpu_quota, "performance_cores",
+        h->performance_cores, "l1d_bytes", (json_int_t)h->l1d_bytes, "l2_bytes",
+        (json_int_t)h->l2_bytes, "l3_bytes", (json_int_t)h->l3_bytes, "memory_bytes",
+        (json_int_t)h->memory_bytes, "memory_limit_bytes", (json_int_t)h->memory_limit_bytes,
+        "memory_available_bytes", (json_int_t)eai_hardware_memory_available(), "apple_silicon",
+        h->apple_silicon, "features", feature_names(h), "backend", f->backend, "cache", f->cache);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     if (text)
         fprintf(out, "%s\n", text);
     json_decref(root);
     free(text); /* jansson's own memory */
     return text ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+}
+
+/* "8 cores", or "2 of 64 cores, CPU quota 1.50" when this process may not use them all. */
+static void print_cores(const eai_hardware *h, FILE *out)
+{
+    if (h->cores == h->machine_cores)
+        fprintf(out, "%d cores", h->cores);
+    else
+        fprintf(out, "%d of %d cores", h->cores, h->machine_cores);
+    if (h->cpu_quota > 0 && h->cpu_quota < h->machine_cores)
+        fprintf(out, ", CPU quota %.2f", h->cpu_quota);
+}
+
+static void print_memory(const eai_hardware *h, FILE *out)
+{
+    char a[32];
+    fprintf(out, "%s, ", eai_format_bytes(a, sizeof(a), h->memory_bytes));
+    if (h->memory_limit_bytes)
+        fprintf(out, "%s of it allowed, ", eai_format_bytes(a, sizeof(a), h->memory_limit_bytes));
+    fprintf(out, "%s of it free for new work",
+            eai_format_bytes(a, sizeof(a), eai_hardware_memory_available()));
 }
 
 static void print_text(const facts *f, const eai_hardware *h, FILE *out)
@@ -82,9 +105,9 @@ static void print_text(const facts *f, const eai_hardware *h, FILE *out)
     char c[32];
     fprintf(out, "version   efficientai %s\n", EAI_VERSION);
     fprintf(out, "system    %s\n", h->system);
-    fprintf(out, "cpu       %s, %d cores%s\n", h->cpu, h->cores,
-            h->apple_silicon ? ", Apple silicon" : "");
-    fputs("features ", out);
+    fprintf(out, "cpu       %s, ", h->cpu);
+    print_cores(h, out);
+    fprintf(out, "%s\nfeatures ", h->apple_silicon ? ", Apple silicon" : "");
 #define PRINT_FEATURE(name)                                                                        \
     if (h->has.name)                                                                               \
         fprintf(out, " %s", #name);
@@ -93,10 +116,9 @@ static void print_text(const facts *f, const eai_hardware *h, FILE *out)
     fprintf(out, "\ncaches    L1d %s, L2 %s, L3 %s\n", eai_format_bytes(a, sizeof(a), h->l1d_bytes),
             eai_format_bytes(b, sizeof(b), h->l2_bytes),
             eai_format_bytes(c, sizeof(c), h->l3_bytes));
-    fprintf(out, "memory    %s, %s of it free for new work\n",
-            eai_format_bytes(a, sizeof(a), h->memory_bytes),
-            eai_format_bytes(b, sizeof(b), eai_hardware_memory_available()));
-    fprintf(out, "backend   %s\n", f->backend);
+    fputs("memory    ", out);
+    print_memory(h, out);
+    fprintf(out, "\nbackend   %s\n", f->backend);
     fprintf(out, "cache     %s\n", f->cache);
 }
 

@@ -20,12 +20,16 @@ extern "C" {
 /* clang-format on */
 
 typedef struct eai_hardware {
-    char cpu[128];         /* as the processor or the system names it */
-    char system[128];      /* "Linux 6.1.0 x86_64" */
-    int cores;             /* that this process may use */
+    char cpu[128];    /* as the processor or the system names it */
+    char system[128]; /* "Linux 6.1.0 x86_64" */
+    int cores; /* worth a thread each: in the affinity mask, and no more than the CPU quota is worth
+                */
+    int machine_cores;     /* that are switched on */
+    double cpu_quota;      /* CPUs that the control group may keep busy; 0: no limit */
     int performance_cores; /* of an Apple chip, else 0 */
     uint64_t l1d_bytes, l2_bytes, l3_bytes;
-    uint64_t memory_bytes; /* of the machine */
+    uint64_t memory_bytes;       /* of the machine */
+    uint64_t memory_limit_bytes; /* of the control group when it is lower than that, else 0 */
     bool apple_silicon;
     /* Usable: the processor has it and the system saves its registers. */
     struct {
@@ -42,7 +46,8 @@ EAI_API const eai_hardware *eai_hardware_get(void);
 EAI_API bool eai_hardware_request_amx(void);
 
 /* Bytes; 0 when unknown. */
-EAI_API uint64_t eai_hardware_memory_available(void); /* for new work, without swapping */
+EAI_API uint64_t eai_hardware_memory_available(void); /* for new work, without swapping, within the
+                                                         limit of the control group */
 EAI_API uint64_t eai_hardware_rss(void);              /* resident memory of this process */
 EAI_API uint64_t eai_hardware_rss_anonymous(void);    /* the part of it that no file backs */
 EAI_API uint64_t eai_hardware_peak_rss(void);

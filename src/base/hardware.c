@@ -29,6 +29,8 @@
 #include <cpuid.h>
 #endif
 
+#include "base/cgroup.h"
+
 #include "base/banned.h"
 
 static eai_hardware hardware;
@@ -217,34 +219,32 @@ static uint64_t read_kilobytes(const char *path, const char *name)
     return bytes;
 }
 
-static void detect_system(eai_hardware *h)
+/* CPUs in the affinity mask; 0 when unknown. glibc's cpu_set_t ends at 1,024. */
+static int count_affinity(void)
 {
-    cpu_set_t set;
-    h->memory_bytes = read_kilobytes("/proc/meminfo", "MemTotal");
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        h->cores = CPU_COUNT(&set);
-    detect_caches(h);
+    cpu_set_t sets[16];
+    memset(sets, 0, sizeof(sets));
+    return sched_getaffinity(0, sizeof(sets), sets) == 0 ? CPU_COUNT_S(sizeof(sets), sets) : 0;
 }
 
-/* The limit of this process's control group, when there is one and it is lower. */
-static uint64_t group_limit_left(void)
+static void detect_system(eai_hardware *h)
 {
-    char limit[64];
-    char used[64];
-    if (!read_line(limit, sizeof(limit), "/sys/fs/cgroup/memory.max") ||
-        strcmp(limit, "max") == 0 ||
-        !read_line(used, sizeof(used), "/sys/fs/cgroup/memory.current"))
-        return UINT64_MAX;
-    uint64_t a = strtoull(limit, NULL, 10);
-    uint64_t b = strtoull(used, NULL, 10);
-    return a > b ? a - b : 0;
+    cgroup_limits limits;
+    cgroup__read(&limits, "");
+    h->memory_bytes = read_kilobytes("/proc/meminfo", "MemTotal");
+    if (limits.memory_bytes < h->memory_bytes)
+        h->memory_limit_bytes = limits.memory_bytes;
+    h->cores = count_affinity();
+    h->cpu_quota = limits.cpus;
+    detect_caches(h);
 }
 
 uint64_t eai_hardware_memory_available(void)
 {
+    cgroup_limits limits;
+    cgroup__read(&limits, "");
     uint64_t free_now = read_kilobytes("/proc/meminfo", "MemAvailable");
-    uint64_t group = group_limit_left();
-    return group < free_now ? group : free_now;
+    return limits.memory_left < free_now ? limits.memory_left : free_now;
 }
 
 uint64_t eai_hardware_rss(void)
@@ -371,10 +371,10 @@ static void detect(void)
         if (!h->cpu[0]) /* Linux on arm64 knows no name */
             snprintf(h->cpu, sizeof(h->cpu), "%.40s", name.machine);
     }
-    if (h->cores <= 0) {
-        long n = sysconf(_SC_NPROCESSORS_ONLN);
-        h->cores = n > 0 ? (int)n : 1;
-    }
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    int affinity = h->cores > 0 ? h->cores : online > 0 ? (int)online : 1;
+    h->machine_cores = online > affinity ? (int)online : affinity;
+    h->cores = cgroup__cores(h->cpu_quota, affinity);
 }
 
 const eai_hardware *eai_hardware_get(void)

@@ -14,6 +14,11 @@ static void facts_hold_together(void **state)
     const eai_hardware *h = eai_hardware_get();
     assert_ptr_equal(h, eai_hardware_get());
     assert_true(h->cores >= 1);
+    assert_true(h->cores <= h->machine_cores);
+    assert_true(h->cpu_quota == 0 || h->cores < h->cpu_quota + 1);
+    assert_true(h->memory_limit_bytes <= h->memory_bytes);
+    if (h->memory_limit_bytes)
+        assert_true(eai_hardware_memory_available() <= h->memory_limit_bytes);
     if (h->memory_bytes)
         assert_true(eai_hardware_memory_available() <= h->memory_bytes);
     if (h->l1d_bytes && h->l2_bytes)

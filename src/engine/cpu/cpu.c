@@ -77,6 +77,16 @@ static int count_cores(void)
     return n < 1 ? 1 : n < EAI_POOL_MAX ? n : EAI_POOL_MAX;
 }
 
+/* What the choice of threads and the plan's memory are measured by. */
+static void log_hardware(void)
+{
+    const eai_hardware *h = eai_hardware_get();
+    EAI_LOG(DEBUG, "engine",
+            "%d of %d cores, CPU quota %.2f (0: none), memory limit %llu of %llu bytes (0: none)",
+            h->cores, h->machine_cores, h->cpu_quota, (unsigned long long)h->memory_limit_bytes,
+            (unsigned long long)h->memory_bytes);
+}
+
 static void describe(cpu_backend *b, const char *isa)
 {
     int threads = b->base.n_threads;
@@ -118,6 +128,7 @@ eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error 
     describe(b, isa->name);
     EAI_LOG(INFO, "engine", "backend %s (instruction set: %s)", b->base.description,
             reason_for_isa(opts));
+    log_hardware();
     *out = &b->base;
     b = NULL;
 done:
