@@ -6,6 +6,7 @@
 MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 EAI_WERROR ?= OFF
+TSAN_TESTS ?= -LE slow
 EFFICIENTAI := build/bin/efficientai
 CLANG_FORMAT = $$(command -v clang-format-14 || command -v clang-format)
 CLANG_TIDY = $$(command -v clang-tidy-14 || command -v clang-tidy)
@@ -82,8 +83,8 @@ clang: setup ## build everything with clang 14 as well, its warnings as errors (
 asan: setup ## every test with the address and undefined-behaviour sanitizers
 	@cmake --preset asan >/dev/null && cmake --build --preset asan -j $(JOBS) && sh tools/test.sh build-asan $(JOBS) $(ARGS)
 
-tsan: setup ## every test with the thread sanitizer
-	@cmake --preset tsan >/dev/null && cmake --build --preset tsan -j $(JOBS) && sh tools/test.sh build-tsan $(JOBS) $(ARGS)
+tsan: setup ## every test with the thread sanitizer, but those labelled slow (TSAN_TESTS= for these too)
+	@cmake --preset tsan >/dev/null && cmake --build --preset tsan -j $(JOBS) && sh tools/test.sh build-tsan $(JOBS) $(TSAN_TESTS) $(ARGS)
 
 coverage: setup ## line coverage of the unit tests, a page in build-coverage/report
 	@JOBS=$(JOBS) sh tools/coverage.sh $(ARGS)
