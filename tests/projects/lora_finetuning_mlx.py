@@ -48,7 +48,8 @@ MODEL = find_model()
 def run(command, *words, model=MODEL, **options):
     """efficientai lora-finetuning-mlx:COMMAND --model MODEL WORDS"""
     argv = [TOOL, f"lora-finetuning-mlx:{command}", *(["--model", model] if model else []), *map(str, words)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=300, **options)
+    limit = 1200 if SANITIZED else 300
+    return subprocess.run(argv, capture_output=True, text=True, timeout=limit, **options)
 
 
 def refused(done, code, *texts):
