@@ -94,10 +94,14 @@ EAI_API EAI_CHECKED eai_status eai_dataset_next(const eai_batch **out, eai_datas
 /* How many batches that epoch has. */
 EAI_API EAI_CHECKED eai_status eai_dataset_count_batches(int64_t *out, const eai_dataset *d,
                                                          int64_t epoch, eai_error *err);
+/* The largest n_tokens among the first `n_batches` of that epoch. */
+EAI_API EAI_CHECKED eai_status eai_dataset_largest_batch(int64_t *out, const eai_dataset *d,
+                                                         int64_t epoch, int64_t n_batches,
+                                                         eai_error *err);
 /* A number that changes when any token, mask or length does: what a checkpoint remembers of its
  * data. */
 EAI_API uint64_t eai_dataset_digest(const eai_dataset *d);
-/* The largest n_tokens of any batch. */
+/* No batch of any epoch has more n_tokens. */
 EAI_API int64_t eai_dataset_max_tokens(const eai_dataset *d);
 
 typedef struct eai_dataset_position {

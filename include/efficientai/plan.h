@@ -4,13 +4,15 @@
  *     eai_backend *b;
  *     eai_backend_opts opts = EAI_BACKEND_OPTS_INIT;
  *     EAI_TRY(eai_backend_open(&b, "cpu", &opts, err));
- *     EAI_TRY(eai_plan_create(&plan, g, b, err));      // dead code gone, chains fused, places
- * fixed eai_graph_free(g);                               // the plan keeps no graph eai_operand
- * ids; EAI_TRY(eai_plan_find(&ids, plan, "ids", err));  // an input or output by name
+ *     EAI_TRY(eai_plan_create(&plan, g, b, err));      // chains fused, places fixed
+ *     eai_graph_free(g);                               // the plan keeps no graph
+ *     eai_operand ids;
+ *     EAI_TRY(eai_plan_find(&ids, plan, "ids", err));  // an input or output by name
  *     ... fill ids.data ...
  *     EAI_TRY(eai_plan_run(plan, err));
  *
- * All memory of a run is taken by eai_plan_create; a run allocates nothing.
+ * All memory of a run is taken by eai_plan_create; a run allocates nothing. Where the shapes change
+ * from run to run, plan_cache.h keeps a plan a shape.
  * Thread-safety: a backend runs one plan at a time; a plan belongs to one thread at a time. */
 #ifndef EAI_PLAN_H
 #define EAI_PLAN_H
@@ -60,6 +62,12 @@ typedef struct eai_operand {
 
 EAI_API EAI_CHECKED eai_status eai_plan_create(eai_plan **out, eai_graph *g, eai_backend *b,
                                                eai_error *err);
+/* The same in the memory of `lender`, as far as that is large enough: plans that never run at once
+ * take the memory of the largest, not the sum. What a plan's inputs and outputs hold is lost when
+ * another plan of the same memory is made or run. `lender` may be NULL, and may be freed first: the
+ * memory goes with its last plan. */
+EAI_API EAI_CHECKED eai_status eai_plan_create_sharing(eai_plan **out, eai_graph *g, eai_backend *b,
+                                                       const eai_plan *lender, eai_error *err);
 EAI_API void eai_plan_free(eai_plan *plan);
 /* The input or output of that name; EAI_ERR_NOT_FOUND where the graph has none, or nothing uses it.
  */

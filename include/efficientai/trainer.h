@@ -24,6 +24,7 @@
 #ifndef EAI_TRAINER_H
 #define EAI_TRAINER_H
 
+#include <signal.h>
 #include <stdio.h>
 
 #include <efficientai/adapter.h>
@@ -127,8 +128,10 @@ EAI_API int64_t eai_trainer_steps_total(const eai_trainer *t);
 EAI_API bool eai_trainer_done(const eai_trainer *t);
 /* Losses of all steps so far, [steps_done]; those before a resume too. Borrowed. */
 EAI_API const float *eai_trainer_losses(const eai_trainer *t);
+/* What the largest step takes, with the update's plan where there is one. Known from creation. */
 EAI_API void eai_trainer_get_memory(eai_plan_memory *out, const eai_trainer *t);
-EAI_API void eai_trainer_print_plan(const eai_trainer *t, FILE *out);
+EAI_API EAI_CHECKED eai_status eai_trainer_print_plan(const eai_trainer *t, FILE *out,
+                                                      eai_error *err);
 
 /* Gradients of the last step, for tests: [n_parameters] of the parameters' shapes. Only after
  * eai_trainer_keep_gradients(t) right after creation, which re-plans. */
@@ -158,9 +161,12 @@ EAI_API void eai_evaluator_free(eai_evaluator *e);
 /* Plans the dataset's largest batch now; its memory is known before the first run. */
 EAI_API EAI_CHECKED eai_status eai_evaluator_plan(eai_plan_memory *out, eai_evaluator *e,
                                                   const eai_dataset *d, eai_error *err);
-/* One pass over the dataset from its first batch. */
+/* One pass over the dataset from its first batch. `cancel` not 0: EAI_ERR_CANCELLED after the
+ * batch that is running; NULL: none. */
 EAI_API EAI_CHECKED eai_status eai_evaluator_run(eai_evaluation *out, eai_evaluator *e,
-                                                 eai_dataset *d, eai_error *err);
+                                                 eai_dataset *d,
+                                                 const volatile sig_atomic_t *cancel,
+                                                 eai_error *err);
 
 #ifdef __cplusplus
 }

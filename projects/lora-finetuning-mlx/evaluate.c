@@ -93,7 +93,7 @@ static eai_status measure_loss(eai_evaluation *out, const session *s, const eai_
     if (st == EAI_OK)
         st = eai_evaluator_create(&evaluator, &task.base, s->backend, err);
     if (st == EAI_OK)
-        st = eai_evaluator_run(out, evaluator, data, err);
+        st = eai_evaluator_run(out, evaluator, data, &session_interrupted, err);
     eai_evaluator_free(evaluator);
     eai_dataset_free(data);
     return st;

@@ -370,7 +370,7 @@ static eai_status validate_now(run *r, int64_t step, eai_error *err)
     eai_evaluation e;
     if (!r->evaluator || session_interrupted)
         return EAI_OK;
-    EAI_TRY(eai_evaluator_run(&e, r->evaluator, r->valid, err));
+    EAI_TRY(eai_evaluator_run(&e, r->evaluator, r->valid, NULL, err));
     report_add_validation(&r->report, step, e.loss);
     eai_progress_note(r->progress, "step %lld: validation loss %.4f", (long long)step, e.loss);
     return EAI_OK;
@@ -453,10 +453,8 @@ static eai_status train(run *r, eai_error *err)
 {
     const train_args *a = r->args;
     EAI_TRY(open_run(r, err));
-    if (a->plan) {
-        eai_trainer_print_plan(r->trainer, r->ctx->out);
-        return EAI_OK;
-    }
+    if (a->plan)
+        return eai_trainer_print_plan(r->trainer, r->ctx->out, err);
     EAI_TRY(
         eai_fs_mkdir_p(a->output, err)); /* a folder that cannot be made is known before training */
     announce(r);

@@ -14,7 +14,7 @@
 #include <efficientai/alloc.h>
 #include <efficientai/clock.h>
 #include <efficientai/convert.h>
-#include <efficientai/log.h>
+#include <efficientai/plan_cache.h>
 
 #include "base/strbuf.h"
 #include "generate/sampler.h"
@@ -26,12 +26,11 @@ static const int64_t piece_sizes[] = {1, 16, 64, 256, 512};
 #define CONTEXT_DEFAULT_MAX 4096
 #define TEXT_BYTES_MAX      ((size_t)1 << 30)
 
-/* The plan for pieces of one size, and its inputs and output. */
-typedef struct piece_plan {
-    eai_plan *plan; /* NULL until first needed */
+/* Inputs and output of the plan for pieces of one size. */
+typedef struct piece_ports {
     int32_t *ids, *positions, *start, *end, *at, *row;
     eai_operand logits; /* [1, vocab]; f64 on the reference backend */
-} piece_plan;
+} piece_ports;
 
 struct eai_generator {
     const eai_model *model;
@@ -41,9 +40,86 @@ struct eai_generator {
     eai_model_cache cache;
     int32_t *cached; /* [n_context] the ids behind the cache's rows */
     int64_t n_cached;
-    piece_plan pieces[N_PIECES];
-    float *logits; /* [vocab] of the last token that was fed */
+    eai_plan_cache *plans; /* by tokens of a piece; ports are piece_ports */
+    float *logits;         /* [vocab] of the last token that was fed */
 };
+
+/* ---- Plans
+ * --------------------------------------------------------------------------------------- */
+
+/* Builds model and adapter into `g`: inputs, and logits of rows `row` (all where n_rows is 0). */
+static eai_status build_logits(eai_graph *g, const eai_model *model, const eai_adapter *adapter,
+                               const eai_model_cache *cache, int64_t n_tokens, int64_t n_rows,
+                               eai_error *err)
+{
+    eai_adapter_binding *bind = NULL;
+    eai_model_build b = {.graph = g, .model = model, .cache = cache};
+    eai_model_inputs in;
+    eai_tensor *row = NULL;
+
+    if (adapter) {
+        EAI_TRY(eai_adapter_binding_create(&bind, adapter, g, NULL, err));
+        b.hook = eai_adapter_binding_hook(bind);
+    }
+    eai_model_build_inputs(&in, &b, n_tokens);
+    if (n_rows > 0)
+        row = eai_input(g, "row", EAI_I32, EAI_SHAPE1(n_rows));
+    eai_tensor *hidden = eai_model_build_hidden(&b, &in);
+    eai_graph_output(g, "logits", eai_model_build_logits(&b, hidden, row));
+    eai_adapter_binding_free(bind);
+    return eai_graph_check(g, err);
+}
+
+static eai_status find_data(void *out, const eai_plan *plan, const char *name, eai_error *err)
+{
+    eai_operand o;
+    EAI_TRY(eai_plan_find(&o, plan, name, err));
+    memcpy(out, &o.data, sizeof(o.data)); /* `out` is some pointer's address */
+    return EAI_OK;
+}
+
+static eai_status find_inputs(piece_ports *p, const eai_plan *plan, bool cached, eai_error *err)
+{
+    EAI_TRY(find_data(&p->ids, plan, "ids", err));
+    EAI_TRY(find_data(&p->positions, plan, "positions", err));
+    EAI_TRY(find_data(&p->start, plan, "start", err));
+    EAI_TRY(find_data(&p->end, plan, "end", err));
+    EAI_TRY(eai_plan_find(&p->logits, plan, "logits", err));
+    if (cached) {
+        EAI_TRY(find_data(&p->at, plan, "at", err));
+        EAI_TRY(find_data(&p->row, plan, "row", err));
+    }
+    return EAI_OK;
+}
+
+/* `cache` NULL: logits of all tokens. */
+static eai_status make_plan(eai_plan **out, piece_ports *p, const eai_generator *gen,
+                            const eai_model_cache *cache, int64_t n_tokens, const eai_plan *lender,
+                            eai_error *err)
+{
+    eai_graph *g = NULL;
+
+    *out = NULL;
+    EAI_TRY(eai_graph_create(&g, err));
+    eai_status st = build_logits(g, gen->model, gen->adapter, cache, n_tokens, cache ? 1 : 0, err);
+    if (st == EAI_OK)
+        st = eai_plan_create_sharing(out, g, gen->backend, lender, err);
+    if (st == EAI_OK)
+        st = find_inputs(p, *out, cache != NULL, err);
+    if (st != EAI_OK) {
+        eai_plan_free(*out);
+        *out = NULL;
+    }
+    eai_graph_free(g);
+    return st;
+}
+
+static eai_status build_piece(eai_plan **out, void *ports, const eai_plan_key *key,
+                              const eai_plan *lender, void *ud, eai_error *err)
+{
+    const eai_generator *gen = ud;
+    return make_plan(out, ports, gen, &gen->cache, key->n[0], lender, err);
+}
 
 /* ---- The object
  * ---------------------------------------------------------------------------------- */
@@ -95,7 +171,10 @@ eai_status eai_generator_create(eai_generator **out, const eai_model *model,
     gen->backend = backend;
     gen->tokenizer = tokenizer;
     gen->cache.n_context = n_context;
+    const eai_plan_cache_opts plans = {N_PIECES, sizeof(piece_ports), build_piece, gen};
     eai_status st = alloc_cache(gen, err);
+    if (st == EAI_OK)
+        st = eai_plan_cache_create(&gen->plans, &plans, err);
     if (st != EAI_OK) {
         eai_generator_free(gen);
         return st;
@@ -108,8 +187,7 @@ void eai_generator_free(eai_generator *gen)
 {
     if (!gen)
         return;
-    for (int i = 0; i < N_PIECES; i++)
-        eai_plan_free(gen->pieces[i].plan);
+    eai_plan_cache_free(gen->plans);
     eai_free(gen->cache.keys);
     eai_free(gen->cache.values);
     eai_free(gen->cached);
@@ -134,96 +212,27 @@ void eai_generation_deinit(eai_generation *r)
     *r = (eai_generation)EAI_GENERATION_INIT;
 }
 
-/* ---- Plans
- * --------------------------------------------------------------------------------------- */
-
-/* Builds model and adapter into `g`: inputs, and logits of rows `row` (all where n_rows is 0). */
-static eai_status build_logits(eai_graph *g, const eai_model *model, const eai_adapter *adapter,
-                               const eai_model_cache *cache, int64_t n_tokens, int64_t n_rows,
-                               eai_error *err)
-{
-    eai_adapter_binding *bind = NULL;
-    eai_model_build b = {.graph = g, .model = model, .cache = cache};
-    eai_model_inputs in;
-    eai_tensor *row = NULL;
-
-    if (adapter) {
-        EAI_TRY(eai_adapter_binding_create(&bind, adapter, g, NULL, err));
-        b.hook = eai_adapter_binding_hook(bind);
-    }
-    eai_model_build_inputs(&in, &b, n_tokens);
-    if (n_rows > 0)
-        row = eai_input(g, "row", EAI_I32, EAI_SHAPE1(n_rows));
-    eai_tensor *hidden = eai_model_build_hidden(&b, &in);
-    eai_graph_output(g, "logits", eai_model_build_logits(&b, hidden, row));
-    eai_adapter_binding_free(bind);
-    return eai_graph_check(g, err);
-}
-
-static eai_status find_data(void *out, const eai_plan *plan, const char *name, eai_error *err)
-{
-    eai_operand o;
-    EAI_TRY(eai_plan_find(&o, plan, name, err));
-    memcpy(out, &o.data, sizeof(o.data)); /* `out` is some pointer's address */
-    return EAI_OK;
-}
-
-static eai_status find_inputs(piece_plan *p, bool cached, eai_error *err)
-{
-    EAI_TRY(find_data(&p->ids, p->plan, "ids", err));
-    EAI_TRY(find_data(&p->positions, p->plan, "positions", err));
-    EAI_TRY(find_data(&p->start, p->plan, "start", err));
-    EAI_TRY(find_data(&p->end, p->plan, "end", err));
-    EAI_TRY(eai_plan_find(&p->logits, p->plan, "logits", err));
-    if (cached) {
-        EAI_TRY(find_data(&p->at, p->plan, "at", err));
-        EAI_TRY(find_data(&p->row, p->plan, "row", err));
-    }
-    return EAI_OK;
-}
-
-static eai_status make_plan(piece_plan *p, const eai_model *model, const eai_adapter *adapter,
-                            const eai_model_cache *cache, eai_backend *backend, int64_t n_tokens,
-                            eai_error *err)
-{
-    eai_graph *g = NULL;
-
-    EAI_LOG(DEBUG, "generate", "making the plan for %lld tokens at once", (long long)n_tokens);
-    EAI_TRY(eai_graph_create(&g, err));
-    eai_status st = build_logits(g, model, adapter, cache, n_tokens, cache ? 1 : 0, err);
-    if (st == EAI_OK)
-        st = eai_plan_create(&p->plan, g, backend, err);
-    if (st == EAI_OK)
-        st = find_inputs(p, cache != NULL, err);
-    if (st != EAI_OK) {
-        eai_plan_free(p->plan);
-        *p = (piece_plan){0};
-    }
-    eai_graph_free(g);
-    return st;
-}
-
 /* ---- Feeding
  * ------------------------------------------------------------------------------------- */
 
 /* The size of the next piece for n tokens: the smallest that holds them all if it is at most twice
  * as large (padding costs less than another run through all weights), else the largest that they
  * fill. */
-static int choose_piece(int64_t n)
+static int64_t choose_piece(int64_t n)
 {
     for (int i = 0; i < N_PIECES; i++) {
         if (piece_sizes[i] >= n && piece_sizes[i] <= 2 * n + 8 && (i > 0 || n == 1))
-            return i;
+            return piece_sizes[i];
     }
     int i = N_PIECES - 1;
     while (i > 0 && piece_sizes[i] > n)
         i--;
-    return i;
+    return piece_sizes[i];
 }
 
 /* Row t of a plan: token `id` at `position`, seeing the cache's rows up to itself; padding sees
  * none. */
-static void set_row(piece_plan *p, int64_t t, int32_t id, int64_t position, bool valid)
+static void set_row(piece_ports *p, int64_t t, int32_t id, int64_t position, bool valid)
 {
     p->ids[t] = id;
     p->positions[t] = (int32_t)position;
@@ -236,21 +245,20 @@ static void set_row(piece_plan *p, int64_t t, int32_t id, int64_t position, bool
 static eai_status feed_piece(int64_t *fed, eai_generator *gen, const int32_t *ids, int64_t n,
                              eai_error *err)
 {
-    int which = choose_piece(n);
-    int64_t size = piece_sizes[which];
+    const eai_plan_entry *piece;
+    int64_t size = choose_piece(n);
     int64_t n_valid = n < size ? n : size;
     int64_t vocab = eai_model_get_config(gen->model)->vocab;
-    piece_plan *p = &gen->pieces[which];
 
-    if (!p->plan)
-        EAI_TRY(make_plan(p, gen->model, gen->adapter, &gen->cache, gen->backend, size, err));
+    EAI_TRY(eai_plan_cache_get(&piece, gen->plans, (eai_plan_key){{size}}, err));
+    piece_ports *p = piece->ports;
     for (int64_t t = 0; t < size; t++) {
         bool valid = t < n_valid;
         set_row(p, t, valid ? ids[t] : 0, valid ? gen->n_cached + t : 0, valid);
     }
     p->at[0] = (int32_t)gen->n_cached;
     p->row[0] = (int32_t)(n_valid - 1);
-    EAI_TRY(eai_plan_run(p->plan, err));
+    EAI_TRY(eai_plan_run(piece->plan, err));
     memcpy(gen->cached + gen->n_cached, ids, (size_t)n_valid * sizeof(*ids));
     gen->n_cached += n_valid;
     eai_dequantize_row(gen->logits, p->logits.dtype, p->logits.data, vocab);
@@ -438,7 +446,9 @@ eai_status eai_generate_logits(float *out, const eai_model *model, const eai_ada
                                eai_error *err)
 {
     const eai_model_config *c = eai_model_get_config(model);
-    piece_plan p = {0};
+    const eai_generator gen = {.model = model, .adapter = adapter, .backend = backend};
+    piece_ports p = {0};
+    eai_plan *plan = NULL;
 
     if (n_ids == 0 || n_ids > (size_t)c->context)
         return eai_error_set(err, EAI_ERR_LIMIT, "%zu tokens: the model takes 1 to %lld", n_ids,
@@ -449,12 +459,12 @@ eai_status eai_generate_logits(float *out, const eai_model *model, const eai_ada
                                  "token %zu is %d; the vocabulary has 0 to %lld", i, ids[i],
                                  (long long)c->vocab - 1);
     }
-    EAI_TRY(make_plan(&p, model, adapter, NULL, backend, (int64_t)n_ids, err));
+    EAI_TRY(make_plan(&plan, &p, &gen, NULL, (int64_t)n_ids, NULL, err));
     for (size_t t = 0; t < n_ids; t++)
         set_row(&p, (int64_t)t, ids[t], (int64_t)t, true);
-    eai_status st = eai_plan_run(p.plan, err);
+    eai_status st = eai_plan_run(plan, err);
     if (st == EAI_OK)
         eai_dequantize_row(out, p.logits.dtype, p.logits.data, (int64_t)n_ids * c->vocab);
-    eai_plan_free(p.plan);
+    eai_plan_free(plan);
     return st;
 }

@@ -18,6 +18,14 @@ typedef struct named_operand {
     eai_operand operand;
 } named_operand;
 
+/* Memory of a backend that plans take turns with. */
+typedef struct plan_block {
+    eai_backend *backend;
+    void *data;
+    size_t bytes;
+    int n_plans;
+} plan_block;
+
 struct eai_plan {
     eai_backend *backend;
     eai_arena *arena;
@@ -25,8 +33,8 @@ struct eai_plan {
     size_t n_steps;
     named_operand *names;
     size_t n_names;
-    void *memory; /* inputs, then activations */
-    void *workspace;
+    plan_block *memory; /* inputs, then activations */
+    plan_block *workspace;
     eai_plan_memory bytes;
     double flops;
     int n_fused;
@@ -129,6 +137,32 @@ static void free_draft(draft *d)
 /* ---- Memory
  * --------------------------------------------------------------------------------------- */
 
+static void release_block(plan_block *block)
+{
+    if (!block || --block->n_plans > 0)
+        return;
+    block->backend->ops->release(block->backend, block->data);
+    eai_free(block);
+}
+
+/* The lent block if it is large enough, else one of its own; NULL without memory. */
+static plan_block *take_block(eai_backend *b, plan_block *lent, size_t bytes)
+{
+    if (lent && lent->backend == b && lent->bytes >= bytes) {
+        lent->n_plans++;
+        return lent;
+    }
+    plan_block *block = eai_alloc_zeroed(1, sizeof(*block));
+    if (!block)
+        return NULL;
+    *block = (plan_block){b, b->ops->alloc(b, bytes ? bytes : 64), bytes, 1};
+    if (!block->data) {
+        eai_free(block);
+        return NULL;
+    }
+    return block;
+}
+
 /* Offsets of INPUT leaves by tensor id, and sums over the leaves. Every input has memory, used or
  * not. */
 static void measure_leaves(eai_plan *plan, const eai_graph *g, size_t *input_offset)
@@ -160,7 +194,7 @@ static eai_operand resolve(const resolver *r, const eai_tensor *t)
 {
     const eai_tensor *root = draft__root(t);
     eai_operand o = {NULL, t->dtype, t->shape};
-    unsigned char *base = r->plan->memory;
+    unsigned char *base = r->plan->memory->data;
     if (root->node->op == EAI_OP_INPUT) {
         o.data = base + r->input_offset[root->id];
     } else if (is_leaf(root->node->op)) {
@@ -255,7 +289,8 @@ static eai_status make_names(eai_plan *plan, const eai_graph *g, const resolver 
     return EAI_OK;
 }
 
-static eai_status compile(eai_plan *plan, eai_graph *g, draft *d, eai_error *err)
+static eai_status compile(eai_plan *plan, eai_graph *g, draft *d, const eai_plan *lender,
+                          eai_error *err)
 {
     eai_status st = EAI_OK;
     size_t n_tensors = (size_t)graph__tensor_count(g) + 1;
@@ -278,12 +313,12 @@ static eai_status compile(eai_plan *plan, eai_graph *g, draft *d, eai_error *err
     plan->bytes.activations = places.arena_bytes;
     plan->bytes.unplanned = places.unshared_bytes;
     size_t bytes = plan->bytes.inputs + places.arena_bytes;
-    plan->memory = ops->alloc(plan->backend, bytes ? bytes : 64);
+    plan->memory = take_block(plan->backend, lender ? lender->memory : NULL, bytes);
     if (!plan->memory) {
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu MB of activations", bytes >> 20);
         goto done;
     }
-    memset(plan->memory, 0, plan->bytes.inputs);
+    memset(plan->memory->data, 0, plan->bytes.inputs);
     resolver r = {plan, input_offset, &places};
     st = make_steps(plan, d, &r, err);
     if (st != EAI_OK)
@@ -291,7 +326,8 @@ static eai_status compile(eai_plan *plan, eai_graph *g, draft *d, eai_error *err
     st = make_names(plan, g, &r, err);
     if (st != EAI_OK)
         goto done;
-    plan->workspace = ops->alloc(plan->backend, plan->bytes.workspace ? plan->bytes.workspace : 64);
+    plan->workspace =
+        take_block(plan->backend, lender ? lender->workspace : NULL, plan->bytes.workspace);
     if (!plan->workspace)
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu MB of workspace",
                            plan->bytes.workspace >> 20);
@@ -302,6 +338,12 @@ done:
 }
 
 eai_status eai_plan_create(eai_plan **out, eai_graph *g, eai_backend *b, eai_error *err)
+{
+    return eai_plan_create_sharing(out, g, b, NULL, err);
+}
+
+eai_status eai_plan_create_sharing(eai_plan **out, eai_graph *g, eai_backend *b,
+                                   const eai_plan *lender, eai_error *err)
 {
     eai_plan *plan = NULL;
     draft d = {0};
@@ -316,7 +358,7 @@ eai_status eai_plan_create(eai_plan **out, eai_graph *g, eai_backend *b, eai_err
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a plan");
     }
     plan->backend = b;
-    eai_status st = compile(plan, g, &d, err);
+    eai_status st = compile(plan, g, &d, lender, err);
     free_draft(&d);
     if (st != EAI_OK) {
         eai_plan_free(plan);
@@ -333,10 +375,8 @@ void eai_plan_free(eai_plan *plan)
 {
     if (!plan)
         return;
-    if (plan->memory)
-        plan->backend->ops->release(plan->backend, plan->memory);
-    if (plan->workspace)
-        plan->backend->ops->release(plan->backend, plan->workspace);
+    release_block(plan->memory);
+    release_block(plan->workspace);
     eai_free(plan->steps);
     eai_arena_free(plan->arena);
     eai_free(plan);
@@ -355,7 +395,8 @@ eai_status eai_plan_find(eai_operand *out, const eai_plan *plan, const char *nam
 
 eai_status eai_plan_run(eai_plan *plan, eai_error *err)
 {
-    return plan->backend->ops->run(plan->backend, plan->steps, plan->n_steps, plan->workspace, err);
+    return plan->backend->ops->run(plan->backend, plan->steps, plan->n_steps, plan->workspace->data,
+                                   err);
 }
 
 void eai_plan_get_memory(eai_plan_memory *out, const eai_plan *plan)

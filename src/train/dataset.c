@@ -298,9 +298,38 @@ static eai_status use_epoch(eai_dataset *d, int64_t epoch, eai_error *err)
 eai_status eai_dataset_count_batches(int64_t *out, const eai_dataset *d, int64_t epoch,
                                      eai_error *err)
 {
-    epoch_plan p;
-    EAI_TRY(plan_epoch(&p, d, epoch, err));
+    epoch_plan p = {.n_rows = d->n_rows};
+    if (epoch != d->planned_epoch) {
+        EAI_TRY(plan_epoch(&p, d, epoch, err));
+        free_plan(&p);
+    }
     *out = (int64_t)((p.n_rows + rows_per_batch(d) - 1) / rows_per_batch(d));
+    return EAI_OK;
+}
+
+/* Tokens of a batch of these examples, `order` [n]. */
+static int64_t plain_tokens(const eai_dataset *d, const size_t *order, size_t n)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += d->examples[order[i]].n;
+    return (sum + PAD_TO - 1) / PAD_TO * PAD_TO;
+}
+
+eai_status eai_dataset_largest_batch(int64_t *out, const eai_dataset *d, int64_t epoch,
+                                     int64_t n_batches, eai_error *err)
+{
+    epoch_plan p;
+    *out = d->max_tokens;
+    if (d->opts.pack)
+        return EAI_OK;
+    EAI_TRY(plan_epoch(&p, d, epoch, err));
+    *out = 0;
+    for (size_t row = 0; row < p.n_rows && (int64_t)row < n_batches; row++) {
+        int64_t n =
+            plain_tokens(d, p.order + p.row_first[row], p.row_first[row + 1] - p.row_first[row]);
+        *out = n > *out ? n : *out;
+    }
     free_plan(&p);
     return EAI_OK;
 }
@@ -329,14 +358,9 @@ static void put_example(eai_batch *b, const eai_dataset *d, const example *e, in
 static void fill_batch(eai_dataset *d, size_t first_row, size_t end_row)
 {
     eai_batch *b = &d->batch;
-    int64_t n = 0;
-    if (d->opts.pack) {
-        n = d->max_tokens;
-    } else {
-        for (size_t i = d->row_first[first_row]; i < d->row_first[end_row]; i++)
-            n += d->examples[d->order[i]].n;
-        n = (n + PAD_TO - 1) / PAD_TO * PAD_TO;
-    }
+    size_t first = d->row_first[first_row];
+    int64_t n = d->opts.pack ? d->max_tokens
+                             : plain_tokens(d, d->order + first, d->row_first[end_row] - first);
     b->n_tokens = n;
     b->n_used = 0;
     b->n_learned = 0;

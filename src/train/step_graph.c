@@ -100,8 +100,18 @@ static void keep_gradients(const step_build *b)
     }
 }
 
+/* On failure nothing is left in *out. */
+static eai_status keep_or_free(eai_plan **out, eai_status st)
+{
+    if (st != EAI_OK) {
+        eai_plan_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
 eai_status train__plan_step(eai_plan **out, train__ports *ports, const train__setup *setup,
-                            int64_t n_tokens, eai_error *err)
+                            int64_t n_tokens, const eai_plan *lender, eai_error *err)
 {
     const eai_train_task *task = setup->task;
     const train__slot *slots = setup->slots;
@@ -128,12 +138,12 @@ eai_status train__plan_step(eai_plan **out, train__ports *ports, const train__se
         for (size_t i = 0; i < task->n_parameters; i++)
             eai_accumulate(b.g, slot_state(&b, i, "grad_sum", slots[i].sum), b.grads[i]);
     }
-    st = eai_plan_create(out, b.g, setup->backend, err);
+    st = eai_plan_create_sharing(out, b.g, setup->backend, lender, err);
     if (st == EAI_OK)
         st = find_ports(ports, *out, true, true, update, err);
 done:
     deinit_build(&b);
-    return st;
+    return keep_or_free(out, st);
 }
 
 eai_status train__plan_update(eai_plan **out, train__ports *ports, const train__setup *setup,
@@ -155,11 +165,12 @@ eai_status train__plan_update(eai_plan **out, train__ports *ports, const train__
     if (st == EAI_OK)
         st = find_ports(ports, *out, false, true, true, err);
     deinit_build(&b);
-    return st;
+    return keep_or_free(out, st);
 }
 
 eai_status train__plan_loss(eai_plan **out, train__ports *ports, const eai_train_task *task,
-                            eai_backend *backend, int64_t n_tokens, eai_error *err)
+                            eai_backend *backend, int64_t n_tokens, const eai_plan *lender,
+                            eai_error *err)
 {
     step_build b;
     eai_tensor *nll = NULL;
@@ -169,12 +180,12 @@ eai_status train__plan_loss(eai_plan **out, train__ports *ports, const eai_train
     eai_status st = task->build(&nll, b.tensors, task, b.g, n_tokens, NULL, err);
     if (st == EAI_OK) {
         eai_graph_output(b.g, "loss", eai_sum_all(b.g, nll));
-        st = eai_plan_create(out, b.g, backend, err);
+        st = eai_plan_create_sharing(out, b.g, backend, lender, err);
     }
     if (st == EAI_OK)
         st = find_ports(ports, *out, true, false, false, err);
     deinit_build(&b);
-    return st;
+    return keep_or_free(out, st);
 }
 
 void train__feed(const train__ports *p, const eai_batch *batch)

@@ -21,6 +21,8 @@ typedef struct train__ports {
     eai_operand grad_norm;
 } train__ports;
 
+#define TRAIN_PLANS 16 /* shapes whose plans are kept; they share their memory */
+
 /* What the graphs of one run have in common. All borrowed. */
 typedef struct train__setup {
     const eai_train_task *task;
@@ -31,15 +33,16 @@ typedef struct train__setup {
 } train__setup;
 
 /* One micro-batch: loss and gradients; with slots[].sum NULL also the update, else the gradients
- * are added to the sums. */
+ * are added to the sums. `lender`: see eai_plan_create_sharing. */
 eai_status train__plan_step(eai_plan **out, train__ports *ports, const train__setup *setup,
-                            int64_t n_tokens, eai_error *err);
+                            int64_t n_tokens, const eai_plan *lender, eai_error *err);
 /* The update from the sums, which are then set to zero. */
 eai_status train__plan_update(eai_plan **out, train__ports *ports, const train__setup *setup,
                               eai_error *err);
 /* Evaluation: output "loss" is the sum of nll over the batch. */
 eai_status train__plan_loss(eai_plan **out, train__ports *ports, const eai_train_task *task,
-                            eai_backend *backend, int64_t n_tokens, eai_error *err);
+                            eai_backend *backend, int64_t n_tokens, const eai_plan *lender,
+                            eai_error *err);
 
 void train__feed(const train__ports *ports, const eai_batch *batch);
 float train__scalar(const eai_operand *o);

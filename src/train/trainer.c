@@ -7,47 +7,50 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/clock.h>
-#include <efficientai/log.h>
+
+#define EPOCHS_SEEN 16 /* passes that are looked through for their largest batch */
 
 /* ---- Plans by shape
  * ------------------------------------------------------------------------------- */
-
-static void forget_plans(eai_trainer *t)
-{
-    for (int i = 0; i < TRAINER_PLANS; i++) {
-        eai_plan_free(t->plans[i].plan);
-        memset(&t->plans[i], 0, sizeof(t->plans[i]));
-    }
-}
 
 static train__setup setup_of(const eai_trainer *t)
 {
     return (train__setup){t->task, t->slots, t->backend, &t->opts, t->keep};
 }
 
-/* The plan for batches of n tokens: one of those at hand, or a new one in place of the oldest. */
-static eai_status plan_for(trainer_plan **out, eai_trainer *t, int64_t n_tokens, eai_error *err)
+static eai_status build_step(eai_plan **out, void *ports, const eai_plan_key *key,
+                             const eai_plan *lender, void *ud, eai_error *err)
 {
-    trainer_plan *oldest = &t->plans[0];
-    for (int i = 0; i < TRAINER_PLANS; i++) {
-        trainer_plan *p = &t->plans[i];
-        if (p->plan && p->n_tokens == n_tokens) {
-            p->last_use = ++t->clock;
-            EAI_LOG(TRACE, "train", "the plan for %lld tokens is there", (long long)n_tokens);
-            *out = p;
-            return EAI_OK;
-        }
-        if (p->last_use < oldest->last_use)
-            oldest = p;
-    }
-    EAI_LOG(DEBUG, "train", "no plan for %lld tokens yet, making one", (long long)n_tokens);
-    eai_plan_free(oldest->plan);
-    oldest->plan = NULL;
-    train__setup setup = setup_of(t);
-    EAI_TRY(train__plan_step(&oldest->plan, &oldest->ports, &setup, n_tokens, err));
-    oldest->n_tokens = n_tokens;
-    oldest->last_use = ++t->clock;
-    *out = oldest;
+    const train__setup setup = setup_of(ud);
+    return train__plan_step(out, ports, &setup, key->n[0], lender, err);
+}
+
+static eai_status plan_for(const eai_plan_entry **out, const eai_trainer *t, int64_t n_tokens,
+                           eai_error *err)
+{
+    return eai_plan_cache_get(out, t->plans, (eai_plan_key){{n_tokens}}, err);
+}
+
+/* All plans' memory, the largest step first: smaller ones then lie in its memory. */
+static eai_status make_plans(eai_trainer *t, eai_error *err)
+{
+    const eai_plan_cache_opts opts = {TRAIN_PLANS, sizeof(train__ports), build_step, t};
+    const eai_plan_entry *step;
+    eai_plan_memory m;
+
+    EAI_TRY(eai_plan_cache_create(&t->plans, &opts, err));
+    EAI_TRY(plan_for(&step, t, t->largest, err));
+    eai_plan_get_memory(&t->memory, step->plan);
+    if (t->opts.accumulation == 1)
+        return EAI_OK;
+    const train__setup setup = setup_of(t);
+    EAI_TRY(train__plan_update(&t->update, &t->update_ports, &setup, err));
+    eai_plan_get_memory(&m, t->update);
+    t->memory.activations += m.activations;
+    t->memory.unplanned += m.unplanned;
+    t->memory.workspace += m.workspace;
+    t->memory.inputs += m.inputs;
+    t->memory.states = m.states; /* the step's are among them */
     return EAI_OK;
 }
 
@@ -89,6 +92,25 @@ static eai_status count_steps(eai_trainer *t, eai_error *err)
     return EAI_OK;
 }
 
+/* The largest batch of the run, looked for in its first passes: without packing, a bound from the
+ * longest examples would promise memory that no step takes. A larger one later gets a larger plan.
+ */
+static eai_status find_largest(eai_trainer *t, eai_error *err)
+{
+    int64_t left = t->total * t->opts.accumulation; /* batches */
+    for (int64_t epoch = 0; epoch < EPOCHS_SEEN && left > 0; epoch++) {
+        int64_t batches;
+        int64_t largest;
+        EAI_TRY(eai_dataset_count_batches(&batches, t->train, epoch, err));
+        if (batches > left)
+            batches = left;
+        EAI_TRY(eai_dataset_largest_batch(&largest, t->train, epoch, batches, err));
+        t->largest = largest > t->largest ? largest : t->largest;
+        left -= batches;
+    }
+    return EAI_OK;
+}
+
 static eai_status take_memory(eai_trainer *t, eai_error *err)
 {
     size_t n = 0;
@@ -117,8 +139,6 @@ static eai_status take_memory(eai_trainer *t, eai_error *err)
 eai_status eai_trainer_create(eai_trainer **out, const eai_train_task *task, eai_backend *backend,
                               eai_dataset *train, const eai_train_opts *opts, eai_error *err)
 {
-    trainer_plan *plan;
-
     *out = NULL;
     EAI_TRY(check_opts(opts, err));
     if (task->n_parameters == 0)
@@ -134,10 +154,9 @@ eai_status eai_trainer_create(eai_trainer **out, const eai_train_task *task, eai
     if (st == EAI_OK)
         st = take_memory(t, err);
     if (st == EAI_OK)
-        st = plan_for(&plan, t, eai_dataset_max_tokens(train), err);
-    train__setup setup = setup_of(t);
-    if (st == EAI_OK && opts->accumulation > 1)
-        st = train__plan_update(&t->update, &t->update_ports, &setup, err);
+        st = find_largest(t, err);
+    if (st == EAI_OK)
+        st = make_plans(t, err);
     if (st != EAI_OK) {
         eai_trainer_free(t);
         return st;
@@ -150,7 +169,7 @@ void eai_trainer_free(eai_trainer *t)
 {
     if (!t)
         return;
-    forget_plans(t);
+    eai_plan_cache_free(t->plans);
     eai_plan_free(t->update);
     eai_free(t->slots);
     eai_free(t->moments);
@@ -162,10 +181,11 @@ void eai_trainer_free(eai_trainer *t)
 
 eai_status eai_trainer_keep_gradients(eai_trainer *t, eai_error *err)
 {
-    trainer_plan *plan;
+    const eai_plan_entry *step;
     t->keep = true;
-    forget_plans(t);
-    return plan_for(&plan, t, eai_dataset_max_tokens(t->train), err);
+    t->last = NULL;
+    eai_plan_cache_clear(t->plans);
+    return plan_for(&step, t, t->largest, err);
 }
 
 eai_status eai_trainer_gradient(const float **out, const eai_trainer *t, size_t i, eai_error *err)
@@ -176,7 +196,7 @@ eai_status eai_trainer_gradient(const float **out, const eai_trainer *t, size_t 
     *out = NULL;
     if (!t->last)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "no step has been made");
-    EAI_TRY(eai_plan_find(&o, t->last->plan, name, err));
+    EAI_TRY(eai_plan_find(&o, t->last, name, err));
     *out = o.data;
     return EAI_OK;
 }
@@ -226,18 +246,20 @@ static void fill_hyper(float *hyper, const eai_trainer *t, double lr)
 static eai_status run_micro(eai_trainer *t, int64_t i, int64_t learned, double lr, double *loss,
                             eai_error *err)
 {
-    trainer_plan *p;
-    EAI_TRY(plan_for(&p, t, t->micro[i].n_tokens, err));
-    train__feed(&p->ports, &t->micro[i]);
-    int32_t *seed = p->ports.seed.data;
+    const eai_plan_entry *step;
+    EAI_TRY(plan_for(&step, t, t->micro[i].n_tokens, err));
+    train__ports *p = step->ports;
+    train__feed(p, &t->micro[i]);
+    int32_t *seed = p->seed.data;
     seed[0] = (int32_t)(uint32_t)(t->opts.seed ^ (t->opts.seed >> 32));
     seed[1] = (int32_t)(uint32_t)(t->done * t->opts.accumulation + i);
-    *(float *)p->ports.loss_scale.data = (float)(1.0 / (double)learned);
-    if (p->ports.hyper.data)
-        fill_hyper(p->ports.hyper.data, t, lr);
-    EAI_TRY(eai_plan_run(p->plan, err));
-    *loss += (double)train__scalar(&p->ports.loss);
-    t->last = p;
+    *(float *)p->loss_scale.data = (float)(1.0 / (double)learned);
+    if (p->hyper.data)
+        fill_hyper(p->hyper.data, t, lr);
+    EAI_TRY(eai_plan_run(step->plan, err));
+    *loss += (double)train__scalar(&p->loss);
+    t->last = step->plan;
+    t->ports = p;
     return EAI_OK;
 }
 
@@ -267,7 +289,7 @@ eai_status eai_trainer_step(eai_train_step *out, eai_trainer *t, eai_error *err)
                 eai_schedule_factor(t->opts.schedule, t->done + 1, t->opts.warmup, t->total);
     for (int64_t i = 0; i < t->n_micro; i++)
         EAI_TRY(run_micro(t, i, out->learned, lr, &loss, err));
-    const train__ports *ports = &t->last->ports;
+    const train__ports *ports = t->ports;
     if (t->update) {
         fill_hyper(t->update_ports.hyper.data, t, lr);
         EAI_TRY(eai_plan_run(t->update, err));
@@ -316,25 +338,17 @@ const float *eai_trainer_losses(const eai_trainer *t)
     return t->losses;
 }
 
-/* The largest of the plans at hand. */
-static const eai_plan *main_plan(const eai_trainer *t)
-{
-    const trainer_plan *best = &t->plans[0];
-    for (int i = 1; i < TRAINER_PLANS; i++) {
-        if (t->plans[i].plan && (!best->plan || t->plans[i].n_tokens > best->n_tokens))
-            best = &t->plans[i];
-    }
-    return best->plan;
-}
-
 void eai_trainer_get_memory(eai_plan_memory *out, const eai_trainer *t)
 {
-    eai_plan_get_memory(out, main_plan(t));
+    *out = t->memory;
 }
 
-void eai_trainer_print_plan(const eai_trainer *t, FILE *out)
+eai_status eai_trainer_print_plan(const eai_trainer *t, FILE *out, eai_error *err)
 {
-    eai_plan_print(main_plan(t), out);
+    const eai_plan_entry *step;
+    EAI_TRY(plan_for(&step, t, t->largest, err));
+    eai_plan_print(step->plan, out);
     if (t->update)
         eai_plan_print(t->update, out);
+    return EAI_OK;
 }

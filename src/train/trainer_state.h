@@ -2,16 +2,9 @@
 #ifndef EAI_TRAIN_TRAINER_STATE_H
 #define EAI_TRAIN_TRAINER_STATE_H
 
+#include <efficientai/plan_cache.h>
+
 #include "train/step_graph.h"
-
-#define TRAINER_PLANS 2 /* shapes whose plans are kept; each holds memory for its activations */
-
-typedef struct trainer_plan {
-    eai_plan *plan;
-    train__ports ports;
-    int64_t n_tokens;
-    uint64_t last_use;
-} trainer_plan;
 
 struct eai_trainer {
     const eai_train_task *task;
@@ -21,11 +14,13 @@ struct eai_trainer {
     int64_t total, done;
     train__slot *slots; /* [n_parameters], pointing into moments */
     float *moments;
-    float *losses; /* [total] */
-    trainer_plan plans[TRAINER_PLANS];
-    uint64_t clock;
-    const trainer_plan *last; /* of the last micro-batch */
-    eai_plan *update;         /* with accumulation */
+    float *losses;          /* [total] */
+    int64_t largest;        /* tokens of the largest batch that the run meets */
+    eai_plan_cache *plans;  /* by tokens; ports are train__ports */
+    train__ports *ports;    /* of the last micro-batch */
+    const eai_plan *last;   /* its plan */
+    eai_plan *update;       /* with accumulation */
+    eai_plan_memory memory; /* of the largest step, and the update beside it */
     train__ports update_ports;
     eai_batch *micro; /* [accumulation] */
     int32_t *micro_memory;

@@ -81,6 +81,8 @@ static void check_epoch(eai_dataset_opts opts)
     int64_t used = 0;
     int64_t batches = 0;
     int64_t counted;
+    int64_t largest;
+    int64_t largest_seen = 0;
     make_source(s);
     eai_dataset *d = open_source(s, opts);
     assert_ok(eai_dataset_count_batches(&counted, d, 0, &err), &err);
@@ -90,7 +92,11 @@ static void check_epoch(eai_dataset_opts opts)
             break;
         assert_true(b->n_tokens <= eai_dataset_max_tokens(d));
         used += check_batch(b, s, seen);
+        largest_seen = b->n_tokens > largest_seen ? b->n_tokens : largest_seen;
+        assert_ok(eai_dataset_largest_batch(&largest, d, 0, batches + 1, &err), &err);
+        assert_int_equal(largest, largest_seen);
     }
+    assert_ok(eai_dataset_count_batches(&counted, d, 0, &err), &err); /* now of the planned one */
     assert_int_equal(batches, counted);
     assert_int_equal(used, s->total);
     for (size_t e = 0; e < N_EXAMPLES; e++)

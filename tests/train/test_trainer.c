@@ -290,7 +290,7 @@ static void evaluation_gives_the_loss_of_training(void **state)
     o.batch_size = ROWS; /* the whole set in one batch */
     open_bench(&b, o);
     assert_ok(eai_evaluator_create(&e, &b.task.base, b.backend, &err), &err);
-    assert_ok(eai_evaluator_run(&result, e, b.data, &err), &err);
+    assert_ok(eai_evaluator_run(&result, e, b.data, NULL, &err), &err);
     assert_int_equal(result.tokens, ROWS * LENGTH / 2);
     run_steps(&b, 1, losses);
     assert_true(fabs(result.loss - losses[0]) < 1e-5 * losses[0]);
