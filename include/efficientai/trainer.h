@@ -93,10 +93,11 @@ typedef struct eai_train_opts {
     eai_adamw_opts adamw;
     bool checkpoint_activations;
     uint64_t seed;
+    bool keep_best; /* keep a copy of the parameters of the best validation */
 } eai_train_opts;
 #define EAI_TRAIN_OPTS_INIT                                                                        \
     {                                                                                              \
-        0, 3.0, 1, 2e-4, EAI_SCHEDULE_linear, 0, 1.0, {0.9, 0.999, 1e-8, 0.01}, false, 0           \
+        0, 3.0, 1, 2e-4, EAI_SCHEDULE_linear, 0, 1.0, {0.9, 0.999, 1e-8, 0.01}, false, 0, false    \
     }
 
 typedef struct eai_trainer eai_trainer;
@@ -126,6 +127,8 @@ EAI_API EAI_CHECKED eai_status eai_trainer_step(eai_train_step *out, eai_trainer
 EAI_API int64_t eai_trainer_steps_done(const eai_trainer *t);
 EAI_API int64_t eai_trainer_steps_total(const eai_trainer *t);
 EAI_API bool eai_trainer_done(const eai_trainer *t);
+/* True after the last step of a pass over the data. */
+EAI_API bool eai_trainer_epoch_over(const eai_trainer *t);
 /* Losses of all steps so far, [steps_done]; those before a resume too. Borrowed. */
 EAI_API const float *eai_trainer_losses(const eai_trainer *t);
 /* What the largest step takes, with the update's plan where there is one. Known from creation. */
@@ -139,13 +142,39 @@ EAI_API EAI_CHECKED eai_status eai_trainer_keep_gradients(eai_trainer *t, eai_er
 EAI_API EAI_CHECKED eai_status eai_trainer_gradient(const float **out, const eai_trainer *t,
                                                     size_t i, eai_error *err);
 
-/* Writes FOLDER/state.safetensors, whole or not at all. */
+/* ---- Validation losses
+ * ----------------------------------------------------------------------------- */
+
+typedef struct eai_validation {
+    int64_t step; /* steps done when it was measured */
+    double loss;
+} eai_validation;
+/* Notes the validation loss after the last step; one a step. Checkpoints hold them. */
+EAI_API EAI_CHECKED eai_status eai_trainer_add_validation(eai_trainer *t, double loss,
+                                                          eai_error *err);
+/* All of them, those before a resume too; returns their number. Borrowed, valid until the next one
+ * is added. */
+EAI_API size_t eai_trainer_validations(const eai_validation **out, const eai_trainer *t);
+/* The lowest after a step (the first of equal ones); NULL: none. Borrowed likewise. */
+EAI_API const eai_validation *eai_trainer_best_validation(const eai_trainer *t);
+/* How many of the last ones in a row were not lower than the best before them by more than
+ * `threshold`: early stopping as transformers counts it. */
+EAI_API int64_t eai_trainer_stalled_validations(const eai_trainer *t, double threshold);
+/* Sets the parameters to those of the best validation; needs keep_best. No step and no save can
+ * follow. */
+EAI_API EAI_CHECKED eai_status eai_trainer_restore_best(eai_trainer *t, eai_error *err);
+
+/* ---- Checkpoints
+ * ----------------------------------------------------------------------------------- */
+
+/* Writes FOLDER/state.safetensors, whole or not at all. `keep` above 1: the newest `keep` are also
+ * there as state-STEP.safetensors (STEP of 9 digits), and others of that name are removed. */
 EAI_API EAI_CHECKED eai_status eai_trainer_save(const eai_trainer *t, const char *folder,
-                                                eai_error *err);
-/* Continues from it: parameters, moments, step, position. Other options or parameters than at
- * saving (what would change the run) are one clear error. */
-EAI_API EAI_CHECKED eai_status eai_trainer_resume(eai_trainer *t, const char *folder,
-                                                  eai_error *err);
+                                                int64_t keep, eai_error *err);
+/* Continues from a checkpoint: `path` is a folder with state.safetensors or such a file.
+ * Parameters, moments, step, position, losses. Other options or parameters than at saving (what
+ * would change the run) are one clear error. */
+EAI_API EAI_CHECKED eai_status eai_trainer_resume(eai_trainer *t, const char *path, eai_error *err);
 
 /* ---- Evaluation
  * ----------------------------------------------------------------------------------- */

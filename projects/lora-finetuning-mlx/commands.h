@@ -8,10 +8,12 @@
 
 typedef struct train_args {
     session_args session;
-    const char *data, *output;
-    int64_t rank, steps, batch_size, seq_len, accumulation, warmup, seed, eval_every, save_every;
-    double alpha, dropout, epochs, learning_rate, weight_decay, max_grad_norm;
+    const char *data, *output, *resume_from;
+    int64_t rank, steps, batch_size, seq_len, accumulation, warmup, seed;
+    int64_t eval_every, patience, save_every, save_total_limit;
+    double alpha, dropout, epochs, learning_rate, weight_decay, max_grad_norm, threshold;
     const char *targets, *schedule;
+    bool load_best;
     bool rslora, learn_prompt, no_pack, no_shuffle, checkpoint_activations, resume, plan, json,
         quiet;
 } train_args;

@@ -16,12 +16,9 @@ eai_status report_init(run_report *r, const eai_trainer *t, eai_error *err)
 {
     memset(r, 0, sizeof(*r));
     r->cap = (size_t)eai_trainer_steps_total(t) + 1;
-    r->cap_valid = r->cap + 2;
     r->step_x = eai_alloc_array(r->cap, sizeof(double));
     r->loss = eai_alloc_array(r->cap, sizeof(double));
-    r->valid_x = eai_alloc_array(r->cap_valid, sizeof(double));
-    r->valid_loss = eai_alloc_array(r->cap_valid, sizeof(double));
-    if (!r->step_x || !r->loss || !r->valid_x || !r->valid_loss)
+    if (!r->step_x || !r->loss)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a report of %zu steps", r->cap);
     r->first = eai_trainer_steps_done(t);
     for (int64_t i = 0; i < r->first; i++) {
@@ -36,8 +33,6 @@ void report_deinit(run_report *r)
 {
     eai_free(r->step_x);
     eai_free(r->loss);
-    eai_free(r->valid_x);
-    eai_free(r->valid_loss);
     json_decref(r->json);
     memset(r, 0, sizeof(*r));
 }
@@ -54,14 +49,6 @@ void report_add_step(run_report *r, const eai_train_step *s, double since_start)
     r->learned += s->learned;
     r->step_x[r->n] = (double)s->step;
     r->loss[r->n++] = s->loss;
-}
-
-void report_add_validation(run_report *r, int64_t step, double loss)
-{
-    if (r->n_valid == r->cap_valid)
-        return;
-    r->valid_x[r->n_valid] = (double)step;
-    r->valid_loss[r->n_valid++] = loss;
 }
 
 double report_rate(const run_report *r)
@@ -82,12 +69,18 @@ static json_t *numbers(const double *x, size_t n)
     return list;
 }
 
-static json_t *validations(const run_report *r)
+static json_t *validation_row(const eai_validation *v)
 {
+    return v ? json_pack("{s:I, s:f}", "step", (json_int_t)v->step, "loss", v->loss) : json_null();
+}
+
+static json_t *validations(const eai_trainer *t)
+{
+    const eai_validation *v;
+    size_t n = eai_trainer_validations(&v, t);
     json_t *list = json_array();
-    for (size_t i = 0; list && i < r->n_valid; i++)
-        json_array_append_new(list, json_pack("{s:I, s:f}", "step", (json_int_t)r->valid_x[i],
-                                              "loss", r->valid_loss[i]));
+    for (size_t i = 0; list && i < n; i++)
+        json_array_append_new(list, validation_row(&v[i]));
     return list;
 }
 
@@ -154,7 +147,11 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
     json_object_set_new(o, "first_loss", json_real(r->n ? r->loss[0] : 0));
     json_object_set_new(o, "last_loss", json_real(report_last_loss(r)));
     json_object_set_new(o, "loss", numbers(r->loss, r->n));
-    json_object_set_new(o, "validation", validations(r));
+    json_object_set_new(o, "validation", validations(f->trainer));
+    json_object_set_new(o, "best_validation",
+                        validation_row(eai_trainer_best_validation(f->trainer)));
+    json_object_set_new(o, "stopped_early", json_boolean(f->stopped_early));
+    json_object_set_new(o, "adapter_is", json_string(f->best_saved ? "best" : "last"));
     json_object_set_new(o, "settings", settings(f->args));
     json_object_set_new(o, "data",
                         json_pack("{s:I, s:I, s:I, s:I, s:I}", "examples", (json_int_t)n.examples,
@@ -182,26 +179,37 @@ static eai_status write_file(const char *folder, const char *name, const char *t
     return st;
 }
 
-static eai_status write_plots(const run_report *r, const char *folder, eai_error *err)
+static eai_status write_plots(const run_report *r, const eai_trainer *t, const char *folder,
+                              eai_error *err)
 {
+    const eai_validation *v;
+    size_t n = eai_trainer_validations(&v, t);
+    double *xy = eai_alloc_array(2 * n + 1, sizeof(*xy));
+    if (!xy)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a plot");
+    for (size_t i = 0; i < n; i++) {
+        xy[i] = (double)v[i].step;
+        xy[n + i] = v[i].loss;
+    }
     eai_plot_series series[] = {
         {"training", r->step_x, r->loss, r->n, EAI_PLOT_LINE},
-        {"validation", r->valid_x, r->valid_loss, r->n_valid, EAI_PLOT_POINTS},
+        {"validation", xy, xy + n, n, EAI_PLOT_POINTS},
     };
     eai_plot plot = {.title = "Loss",
                      .x_label = "step",
                      .y_label = "nats a learned token",
                      .y_from_zero = true,
                      .series = series,
-                     .n_series = r->n_valid ? 2 : 1};
+                     .n_series = n ? 2 : 1};
     static const char *const names[] = {"loss.png", "loss.svg"};
     eai_status st = EAI_OK;
-    for (size_t i = 0; st == EAI_OK && i < 2 && r->n + r->n_valid > 0; i++) {
+    for (size_t i = 0; st == EAI_OK && i < 2 && r->n + n > 0; i++) {
         char *path = eai_path_join(folder, names[i]);
         st = path ? eai_plot_write(&plot, path, err)
                   : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
         eai_free(path);
     }
+    eai_free(xy);
     return st;
 }
 
@@ -216,7 +224,7 @@ eai_status report_write(run_report *r, const report_facts *facts, eai_error *err
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
     eai_status st = write_file(facts->args->output, "report.json", text, err);
     free(text);
-    return st == EAI_OK ? write_plots(r, facts->args->output, err) : st;
+    return st == EAI_OK ? write_plots(r, facts->trainer, facts->args->output, err) : st;
 }
 
 json_t *report_take_json(run_report *r)

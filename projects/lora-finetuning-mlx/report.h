@@ -10,8 +10,7 @@
 typedef struct run_report {
     double *step_x; /* [cap]: 1, 2, 3 ... */
     double *loss;   /* [cap]; losses before a resume are in the first `first` places */
-    double *valid_x, *valid_loss;
-    size_t n, n_valid, cap, cap_valid;
+    size_t n, cap;
     int64_t first;           /* steps done before this run */
     int64_t tokens, learned; /* of this run's steps, and without its first one (plans warm up) */
     int64_t later_tokens;
@@ -29,13 +28,14 @@ typedef struct report_facts {
     const eai_rows *train_rows, *valid_rows;
     uint64_t predicted_peak; /* bytes, before the first step */
     double seconds;
-    bool interrupted;
+    bool interrupted;   /* --resume continues it */
+    bool stopped_early; /* by --early-stopping-patience */
+    bool best_saved;    /* the adapter is the best validation's */
 } report_facts;
 
 eai_status report_init(run_report *r, const eai_trainer *t, eai_error *err);
 void report_deinit(run_report *r);
 void report_add_step(run_report *r, const eai_train_step *s, double since_start);
-void report_add_validation(run_report *r, int64_t step, double loss);
 /* Tokens a second of the steps so far, without the first one. */
 double report_rate(const run_report *r);
 double report_last_loss(const run_report *r);

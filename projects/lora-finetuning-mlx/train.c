@@ -36,6 +36,11 @@ const eai_option train_options[] = {
      .type = EAI_OPT_FLAG,
      .offset = ARG(resume),
      .help = "continue from the checkpoint in the output folder"},
+    {.name = "resume-from-checkpoint",
+     .type = EAI_OPT_PATH,
+     .offset = ARG(resume_from),
+     .value_name = "PATH",
+     .help = "continue from this state.safetensors, or from the one in this folder"},
     {.name = "plan",
      .type = EAI_OPT_FLAG,
      .offset = ARG(plan),
@@ -221,7 +226,30 @@ const eai_option train_options[] = {
      .help = "updates between validations, 0: each epoch",
      .min = 0,
      .max = 1e9,
-     .group = "Training"},
+     .group = "Validation and checkpoints"},
+    {.name = "load-best-model-at-end",
+     .type = EAI_OPT_FLAG,
+     .offset = ARG(load_best),
+     .help = "the adapter is that of the lowest validation loss, not the last one",
+     .group = "Validation and checkpoints"},
+    {.name = "early-stopping-patience",
+     .type = EAI_OPT_INT,
+     .offset = ARG(patience),
+     .default_value = "0",
+     .value_name = "N",
+     .help = "stop after N validations without a lower loss, 0: do not",
+     .min = 0,
+     .max = 1e9,
+     .group = "Validation and checkpoints"},
+    {.name = "early-stopping-threshold",
+     .type = EAI_OPT_FLOAT,
+     .offset = ARG(threshold),
+     .default_value = "0",
+     .value_name = "X",
+     .help = "a loss counts as lower when it is by more than X",
+     .min = 0,
+     .max = 1e9,
+     .group = "Validation and checkpoints"},
     {.name = "save-every",
      .type = EAI_OPT_INT,
      .offset = ARG(save_every),
@@ -230,7 +258,16 @@ const eai_option train_options[] = {
      .help = "updates between checkpoints, 0: at the end only",
      .min = 0,
      .max = 1e9,
-     .group = "Training"},
+     .group = "Validation and checkpoints"},
+    {.name = "save-total-limit",
+     .type = EAI_OPT_INT,
+     .offset = ARG(save_total_limit),
+     .default_value = "1",
+     .value_name = "N",
+     .help = "checkpoints that are kept; above 1 also as checkpoint/state-STEP.safetensors",
+     .min = 1,
+     .max = 1e6,
+     .group = "Validation and checkpoints"},
     SESSION_MACHINE_OPTIONS(train_args),
     {0},
 };
@@ -248,8 +285,7 @@ typedef struct run {
     eai_evaluator *evaluator;
     eai_progress *progress;
     run_report report;
-    char *checkpoint; /* folder */
-    double last_epoch;
+    char *checkpoint;        /* folder */
     uint64_t rss_files;      /* resident pages of files (the program's) when the command started */
     uint64_t predicted_peak; /* bytes; see predict_peak */
 } run;
@@ -301,7 +337,20 @@ static eai_train_opts train_opts(const train_args *a)
     o.adamw.weight_decay = a->weight_decay;
     o.checkpoint_activations = a->checkpoint_activations;
     o.seed = (uint64_t)a->seed;
+    o.keep_best = a->load_best;
     return o;
+}
+
+/* What asks for validation losses needs rows to measure them on. */
+static eai_status check_validation(const run *r, eai_error *err)
+{
+    const char *asks = r->args->load_best  ? "--load-best-model-at-end"
+                       : r->args->patience ? "--early-stopping-patience"
+                                           : NULL;
+    if (!asks || r->valid)
+        return EAI_OK;
+    return eai_error_set(err, EAI_ERR_ARGUMENT, "%s needs a valid.jsonl in '%s'", asks,
+                         r->args->data);
 }
 
 /* A step that cannot fit is refused before it starts, with what would make it smaller. */
@@ -342,6 +391,7 @@ static eai_status open_run(run *r, eai_error *err)
     eai_plan_memory valid = {0};
 
     EAI_TRY(open_data(r, err));
+    EAI_TRY(check_validation(r, err));
     lora.rank = a->rank;
     lora.alpha = a->alpha;
     lora.dropout = a->dropout;
@@ -360,20 +410,10 @@ static eai_status open_run(run *r, eai_error *err)
     r->checkpoint = eai_path_join(a->output, "checkpoint");
     if (!r->checkpoint)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
-    if (a->resume)
-        EAI_TRY(eai_trainer_resume(r->trainer, r->checkpoint, err));
+    if (a->resume || a->resume_from)
+        EAI_TRY(
+            eai_trainer_resume(r->trainer, a->resume_from ? a->resume_from : r->checkpoint, err));
     return report_init(&r->report, r->trainer, err);
-}
-
-static eai_status validate_now(run *r, int64_t step, eai_error *err)
-{
-    eai_evaluation e;
-    if (!r->evaluator || session_interrupted)
-        return EAI_OK;
-    EAI_TRY(eai_evaluator_run(&e, r->evaluator, r->valid, NULL, err));
-    report_add_validation(&r->report, step, e.loss);
-    eai_progress_note(r->progress, "step %lld: validation loss %.4f", (long long)step, e.loss);
-    return EAI_OK;
 }
 
 static bool due(int64_t every, int64_t step)
@@ -381,30 +421,77 @@ static bool due(int64_t every, int64_t step)
     return every > 0 && step % every == 0;
 }
 
+/* Whether the state that has been reached is to be validated: a question to the state alone, so
+ * that a run which was ended in between asks it again when it is continued. */
+static bool validation_due(const run *r)
+{
+    const eai_validation *list;
+    int64_t step = eai_trainer_steps_done(r->trainer);
+    size_t n = eai_trainer_validations(&list, r->trainer);
+    if (!r->evaluator || (n > 0 && list[n - 1].step == step))
+        return false;
+    if (step == 0 || eai_trainer_done(r->trainer))
+        return true;
+    return r->args->eval_every ? due(r->args->eval_every, step)
+                               : eai_trainer_epoch_over(r->trainer);
+}
+
+/* Ctrl-C ends it after the batch that is running; nothing is noted then. */
+static eai_status validate(run *r, eai_error *err)
+{
+    eai_evaluation e;
+    if (!validation_due(r) || session_interrupted)
+        return EAI_OK;
+    eai_status st = eai_evaluator_run(&e, r->evaluator, r->valid, &session_interrupted, err);
+    if (st == EAI_ERR_CANCELLED)
+        return EAI_OK;
+    EAI_TRY(st);
+    EAI_TRY(eai_trainer_add_validation(r->trainer, e.loss, err));
+    eai_progress_note(r->progress, "step %lld: validation loss %.4f",
+                      (long long)eai_trainer_steps_done(r->trainer), e.loss);
+    return EAI_OK;
+}
+
+static bool stopped_early(const run *r)
+{
+    const train_args *a = r->args;
+    return a->patience > 0 && !eai_trainer_done(r->trainer) &&
+           eai_trainer_stalled_validations(r->trainer, a->threshold) >= a->patience;
+}
+
+static bool finished(const run *r)
+{
+    return eai_trainer_done(r->trainer) || stopped_early(r);
+}
+
+/* Nothing is left to do, the last validation neither. */
+static bool complete(const run *r)
+{
+    return finished(r) && !validation_due(r);
+}
+
 static eai_status after_step(run *r, const eai_train_step *s, eai_error *err)
 {
-    bool last = eai_trainer_done(r->trainer);
-    bool epoch_over = floor(s->epoch + 1e-9) > floor(r->last_epoch + 1e-9);
-    r->last_epoch = s->epoch;
     report_add_step(&r->report, s, eai_clock_seconds() - r->begin);
     eai_progress_update(r->progress, (uint64_t)s->step, "loss %.4f  lr %.2e  %.0f tokens/s",
                         s->loss, s->learning_rate, report_rate(&r->report));
-    if (last || due(r->args->eval_every, s->step) || (r->args->eval_every == 0 && epoch_over))
-        EAI_TRY(validate_now(r, s->step, err));
-    if (!last && due(r->args->save_every, s->step))
-        EAI_TRY(eai_trainer_save(r->trainer, r->checkpoint, err));
+    EAI_TRY(validate(r, err));
+    if (!finished(r) && due(r->args->save_every, s->step))
+        EAI_TRY(eai_trainer_save(r->trainer, r->checkpoint, r->args->save_total_limit, err));
     return EAI_OK;
 }
 
 static eai_status loop(run *r, eai_error *err)
 {
-    if (eai_trainer_steps_done(r->trainer) == 0)
-        EAI_TRY(validate_now(r, 0, err));
-    while (!eai_trainer_done(r->trainer) && !session_interrupted) {
+    EAI_TRY(validate(r, err));
+    while (!finished(r) && !session_interrupted) {
         eai_train_step step;
         EAI_TRY(eai_trainer_step(&step, r->trainer, err));
         EAI_TRY(after_step(r, &step, err));
     }
+    if (stopped_early(r))
+        eai_progress_note(r->progress, "stopped early: %lld validations without a lower loss",
+                          (long long)r->args->patience);
     return EAI_OK;
 }
 
@@ -412,7 +499,10 @@ static eai_status loop(run *r, eai_error *err)
 static eai_status save_all(run *r, eai_error *err)
 {
     const train_args *a = r->args;
-    EAI_TRY(eai_trainer_save(r->trainer, r->checkpoint, err));
+    EAI_TRY(eai_trainer_save(r->trainer, r->checkpoint, a->save_total_limit, err));
+    bool best = a->load_best && complete(r);
+    if (best)
+        EAI_TRY(eai_trainer_restore_best(r->trainer, err));
     EAI_TRY(eai_adapter_save(r->s.adapter, a->output, a->session.model, err));
     report_facts facts = {.args = a,
                           .session = &r->s,
@@ -422,7 +512,9 @@ static eai_status save_all(run *r, eai_error *err)
                           .valid_rows = r->valid_rows,
                           .predicted_peak = r->predicted_peak,
                           .seconds = eai_clock_seconds() - r->begin,
-                          .interrupted = session_interrupted != 0};
+                          .interrupted = !complete(r),
+                          .stopped_early = stopped_early(r),
+                          .best_saved = best};
     return report_write(&r->report, &facts, err);
 }
 
@@ -444,7 +536,7 @@ static void announce(const run *r)
         (long long)eai_trainer_steps_total(r->trainer), (long long)eai_adapter_rank(r->s.adapter),
         eai_adapter_targets(r->s.adapter), (double)eai_adapter_parameter_count(r->s.adapter) / 1e6,
         (double)(m.activations + m.workspace) / (1 << 20));
-    if (r->args->resume)
+    if (r->args->resume || r->args->resume_from)
         fprintf(r->ctx->progress, "continuing after step %lld\n",
                 (long long)eai_trainer_steps_done(r->trainer));
 }
@@ -462,7 +554,7 @@ static eai_status train(run *r, eai_error *err)
         r->progress = eai_progress_create(r->ctx->progress, r->ctx->progress_is_terminal, "train",
                                           "step", (uint64_t)eai_trainer_steps_total(r->trainer));
     EAI_TRY(loop(r, err));
-    if (session_interrupted) {
+    if (!complete(r)) {
         eai_progress_abandon(r->progress);
     } else {
         eai_progress_finish(r->progress, "loss %.4f  %.0f tokens/s", report_last_loss(&r->report),

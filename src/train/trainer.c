@@ -1,5 +1,5 @@
 /* The training loop's body: batches in, one update out. Start at eai_trainer_step. The graphs are
- * made in step_graph.c, files in checkpoint.c. */
+ * made in step_graph.c, files in checkpoint.c, validation losses are kept in validation.c. */
 #include "train/trainer_state.h"
 
 #include <math.h>
@@ -123,7 +123,10 @@ static eai_status take_memory(eai_trainer *t, eai_error *err)
     t->losses = eai_alloc_zeroed((size_t)t->total + 1, sizeof(*t->losses));
     t->micro = eai_alloc_zeroed((size_t)t->opts.accumulation, sizeof(*t->micro));
     t->micro_memory = eai_alloc_array(tokens, sizeof(*t->micro_memory));
-    if (!t->slots || !t->moments || !t->losses || !t->micro || !t->micro_memory)
+    if (t->opts.keep_best)
+        t->best_parameters = eai_alloc_zeroed(n, sizeof(*t->best_parameters));
+    if (!t->slots || !t->moments || !t->losses || !t->micro || !t->micro_memory ||
+        (t->opts.keep_best && !t->best_parameters))
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the optimizer of %zu numbers", n);
     float *at = t->moments;
     for (size_t i = 0; i < t->task->n_parameters; i++) {
@@ -176,6 +179,8 @@ void eai_trainer_free(eai_trainer *t)
     eai_free(t->losses);
     eai_free(t->micro);
     eai_free(t->micro_memory);
+    eai_free(t->validations);
+    eai_free(t->best_parameters);
     eai_free(t);
 }
 
@@ -278,8 +283,10 @@ eai_status eai_trainer_step(eai_train_step *out, eai_trainer *t, eai_error *err)
     double start = eai_clock_seconds();
     double loss = 0;
     memset(out, 0, sizeof(*out));
-    if (t->done >= t->total)
-        return eai_error_set(err, EAI_ERR_ARGUMENT, "all %lld steps are done", (long long)t->total);
+    if (t->done >= t->total || t->over)
+        return eai_error_set(err, EAI_ERR_ARGUMENT, "%s after %lld of %lld steps",
+                             t->over ? "the best parameters were restored" : "training is over",
+                             (long long)t->done, (long long)t->total);
     EAI_TRY(take_batches(t, err));
     for (int64_t i = 0; i < t->n_micro; i++) {
         out->learned += t->micro[i].n_learned;
@@ -331,6 +338,16 @@ int64_t eai_trainer_steps_total(const eai_trainer *t)
 bool eai_trainer_done(const eai_trainer *t)
 {
     return t->done >= t->total;
+}
+
+bool eai_trainer_epoch_over(const eai_trainer *t)
+{
+    eai_dataset_position at = eai_dataset_get_position(t->train);
+    int64_t batches;
+    if (at.batch == 0)
+        return at.epoch > 0;
+    return eai_dataset_count_batches(&batches, t->train, at.epoch, NULL) == EAI_OK &&
+           at.batch == batches;
 }
 
 const float *eai_trainer_losses(const eai_trainer *t)

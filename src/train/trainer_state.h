@@ -1,4 +1,4 @@
-/* What a trainer holds; shared by trainer.c and checkpoint.c. */
+/* What a trainer holds; shared by trainer.c, validation.c and checkpoint.c. */
 #ifndef EAI_TRAIN_TRAINER_STATE_H
 #define EAI_TRAIN_TRAINER_STATE_H
 
@@ -25,7 +25,21 @@ struct eai_trainer {
     eai_batch *micro; /* [accumulation] */
     int32_t *micro_memory;
     int64_t n_micro;
+    eai_validation *validations; /* in order of their steps */
+    size_t n_validations, cap_validations;
+    float *best_parameters; /* with keep_best: one after the other, of the best validation */
     bool keep;
+    bool over; /* the best parameters are back: nothing can follow */
 };
+
+/* The lowest after a step, or NULL. */
+const eai_validation *train__best_of(const eai_validation *list, size_t n);
+
+#define TRAINER_STATE_FILE "state.safetensors"
+
+/* After FOLDER/state.safetensors of `step` was written from w: see eai_trainer_save (retention.c).
+ */
+EAI_CHECKED eai_status train__keep_states(const eai_weights *w, const char *folder, int64_t step,
+                                          int64_t keep, eai_error *err);
 
 #endif

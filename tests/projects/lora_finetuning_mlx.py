@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """lora-finetuning-mlx from the outside: what it leaves, and what it says when something is wrong.
 
-lora_finetuning_mlx.py BUILD: runs every case on BUILD/bin/efficientai with the default model (from
-$EFFICIENTAI_TEST_MODEL or the user's cache). Exit status: 0 all passed, 1 some failed, 77 no model.
+lora_finetuning_mlx.py BUILD [CASE ...]: runs every case, or those named, on BUILD/bin/efficientai with
+the default model (from $EFFICIENTAI_TEST_MODEL or the user's cache). Exit status: 0 all passed, 1 some
+failed, 77 no model.
 """
 import json
 import os
@@ -15,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 BUILD = pathlib.Path(sys.argv[1])
 TOOL = BUILD / "bin/efficientai"
@@ -231,6 +233,41 @@ def case_interrupt_before_the_first_step():
     assert files_in(out) == before
 
 
+def case_interrupt_while_validating():
+    """It ends after the batch that is running, and what was not validated is when the run continues."""
+    folder = make_data("for-validation", *some_rows(6))
+    with open(DATA / "valid.jsonl", encoding="utf-8") as f:
+        (folder / "valid.jsonl").write_text("".join(f.readlines()[:40]), encoding="utf-8")
+    options = ["--data", folder, "--steps", 2, "--batch-size", 1, "--seq-len", 128, "--eval-every", 1, "--dropout", 0.1]
+    whole, stopped = WORK / "validated", WORK / "validation-stopped"
+    assert run("train", *options, "--output", whole).returncode == 0
+    argv = [TOOL, "lora-finetuning-mlx:train", "--model", MODEL, *map(str, options), "--output", str(stopped)]
+    child = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    begin = time.monotonic()
+    for line in child.stderr:
+        if line.startswith("adapter: "):
+            begin = time.monotonic()
+        if line.startswith("step 0: "):
+            validation_takes = time.monotonic() - begin
+        if line.startswith("train"):  # the first step is done: the second validation begins
+            time.sleep(validation_takes / 4)
+            child.send_signal(signal.SIGINT)
+            begin = time.monotonic()
+            break
+    rest = child.stderr.read()
+    assert child.wait(timeout=120) == 130, rest
+    assert time.monotonic() - begin < validation_takes / 2, (time.monotonic() - begin, validation_takes)
+    assert rest.splitlines()[-1] == "stopped: stopped after step 1 of 2; saved, --resume continues", rest
+    report = json.loads((stopped / "report.json").read_text())
+    assert report["interrupted"] and report["steps"] == 1 and [v["step"] for v in report["validation"]] == [0], report
+    assert run("train", *options, "--output", stopped, "--resume").returncode == 0
+    name = "adapter_model.safetensors"
+    assert (whole / name).read_bytes() == (stopped / name).read_bytes()
+    reports = [json.loads((f / "report.json").read_text()) for f in (whole, stopped)]
+    assert reports[0]["validation"] == reports[1]["validation"] and len(reports[0]["validation"]) == 3
+    assert reports[0]["loss"] == reports[1]["loss"]
+
+
 def case_resume_refused():
     out = WORK / "resumed"
     folder = make_data("for-resume", *some_rows(6))
@@ -329,7 +366,7 @@ def main():
         return 77
     failed = passed = 0
     for name, case in list(globals().items()):
-        if not name.startswith("case_"):
+        if not name.startswith("case_") or (sys.argv[2:] and name[5:] not in sys.argv[2:]):
             continue
         try:
             case()

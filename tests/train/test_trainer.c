@@ -32,9 +32,10 @@ typedef struct bench_opts {
     bool checkpoint_activations, no_pack;
     uint64_t seed;
     eai_dtype dtype;
+    bool keep_best;
 } bench_opts;
 
-static const bench_opts usual = {12, 2, 1, 5e-3, 0, false, false, 3, EAI_F32};
+static const bench_opts usual = {12, 2, 1, 5e-3, 0, false, false, 3, EAI_F32, false};
 
 static void open_bench(bench *b, bench_opts o)
 {
@@ -67,6 +68,7 @@ static void open_bench(bench *b, bench_opts o)
     train.accumulation = o.accumulation;
     train.checkpoint_activations = o.checkpoint_activations;
     train.seed = o.seed;
+    train.keep_best = o.keep_best;
     assert_ok(eai_trainer_create(&b->trainer, &b->task.base, b->backend, b->data, &train, &err),
               &err);
 }
@@ -173,7 +175,7 @@ static void check_resume(bench_opts o)
     run_steps(&whole, 12, lw);
     open_bench(&first, o);
     run_steps(&first, 5, lr);
-    assert_ok(eai_trainer_save(first.trainer, folder, &err), &err);
+    assert_ok(eai_trainer_save(first.trainer, folder, 1, &err), &err);
     run_steps(&first, 2, lr); /* what came after the checkpoint is forgotten */
     close_bench(&first);
     open_bench(&second, o);
@@ -215,7 +217,7 @@ static void another_run_cannot_be_resumed(void **state)
     assert_fails(eai_trainer_resume(a.trainer, folder, &err), EAI_ERR_IO, &err,
                  "state.safetensors");
     run_steps(&a, 2, losses);
-    assert_ok(eai_trainer_save(a.trainer, folder, &err), &err);
+    assert_ok(eai_trainer_save(a.trainer, folder, 1, &err), &err);
     o.lr *= 2;
     open_bench(&b, o);
     assert_fails(eai_trainer_resume(b.trainer, folder, &err), EAI_ERR_ARGUMENT, &err,
@@ -298,6 +300,176 @@ static void evaluation_gives_the_loss_of_training(void **state)
     close_bench(&b);
 }
 
+static void an_evaluation_can_be_stopped(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    bench b;
+    eai_evaluator *e = NULL;
+    eai_evaluation whole;
+    eai_evaluation again;
+    volatile sig_atomic_t cancel = 1;
+    open_bench(&b, usual);
+    assert_ok(eai_evaluator_create(&e, &b.task.base, b.backend, &err), &err);
+    assert_ok(eai_evaluator_run(&whole, e, b.data, NULL, &err), &err);
+    assert_fails(eai_evaluator_run(&again, e, b.data, &cancel, &err), EAI_ERR_CANCELLED, &err,
+                 "stopped");
+    cancel = 0;
+    assert_ok(eai_evaluator_run(&again, e, b.data, &cancel, &err), &err);
+    assert_memory_equal(&whole, &again, sizeof(whole));
+    eai_evaluator_free(e);
+    close_bench(&b);
+}
+
+static void add_validations(bench *b, const double *losses, size_t n)
+{
+    eai_error err = EAI_ERROR_INIT;
+    double ignored[MAX_STEPS];
+    for (size_t i = 0; i < n; i++) {
+        run_steps(b, 1, ignored);
+        assert_ok(eai_trainer_add_validation(b->trainer, losses[i], &err), &err);
+    }
+}
+
+/* As transformers' EarlyStoppingCallback counts: a gain is more than the threshold below the best.
+ */
+static void validations_without_a_gain_are_counted(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    bench b;
+    open_bench(&b, usual);
+    assert_null(eai_trainer_best_validation(b.trainer));
+    assert_ok(eai_trainer_add_validation(b.trainer, 0.5, &err), &err); /* before training */
+    assert_null(eai_trainer_best_validation(b.trainer));
+    assert_int_equal(eai_trainer_stalled_validations(b.trainer, 0), 0);
+    assert_fails(eai_trainer_add_validation(b.trainer, 0.5, &err), EAI_ERR_ARGUMENT, &err,
+                 "step 0 has a validation loss");
+    add_validations(&b, (const double[]){3, 2, 2, 1.9, NAN, 1.95, 1.9}, 7);
+    assert_int_equal(eai_trainer_best_validation(b.trainer)->step, 4);
+    assert_int_equal(eai_trainer_stalled_validations(b.trainer, 0), 3);
+    assert_int_equal(eai_trainer_stalled_validations(b.trainer, 0.5), 5);
+    add_validations(&b, (const double[]){1}, 1);
+    assert_int_equal(eai_trainer_stalled_validations(b.trainer, 0.5), 0);
+    close_bench(&b);
+}
+
+/* The best parameters and all validation losses go through a checkpoint. */
+static void the_best_parameters_come_back(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    bench a;
+    bench b;
+    bench at_best;
+    eai_train_step step;
+    const eai_validation *list;
+    double losses[12];
+    char *folder = eai_test_make_folder();
+    bench_opts o = usual;
+    o.keep_best = true;
+    open_bench(&a, o);
+    assert_fails(eai_trainer_restore_best(a.trainer, &err), EAI_ERR_NOT_FOUND, &err,
+                 "no validation loss");
+    add_validations(&a, (const double[]){3, 2, 1, 4, 5}, 5);
+    assert_ok(eai_trainer_save(a.trainer, folder, 1, &err), &err);
+    open_bench(&b, o);
+    assert_ok(eai_trainer_resume(b.trainer, folder, &err), &err);
+    assert_int_equal(eai_trainer_validations(&list, b.trainer), 5);
+    assert_true(list[4].step == 5 && list[4].loss == 5);
+    add_validations(&b, (const double[]){1}, 1); /* no lower: the first stays */
+    assert_ok(eai_trainer_restore_best(b.trainer, &err), &err);
+    open_bench(&at_best, usual);
+    run_steps(&at_best, 3, losses);
+    assert_same_adapter(&b, &at_best);
+    assert_fails(eai_trainer_step(&step, b.trainer, &err), EAI_ERR_ARGUMENT, &err, "restored");
+    assert_fails(eai_trainer_save(b.trainer, folder, 1, &err), EAI_ERR_ARGUMENT, &err, "restored");
+    assert_fails(eai_trainer_restore_best(at_best.trainer, &err), EAI_ERR_ARGUMENT, &err,
+                 "keep_best");
+    /* a checkpoint without them cannot continue a run that wants them */
+    assert_ok(eai_trainer_add_validation(at_best.trainer, 1, &err), &err);
+    assert_ok(eai_trainer_save(at_best.trainer, folder, 1, &err), &err);
+    assert_fails(eai_trainer_resume(a.trainer, folder, &err), EAI_ERR_FORMAT, &err, "best.");
+    assert_int_equal(eai_trainer_steps_done(a.trainer), 5);
+    close_bench(&a);
+    close_bench(&b);
+    close_bench(&at_best);
+    eai_test_remove_folder(folder);
+}
+
+static bool has_state(const char *folder, int step)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/state-%09d.safetensors", folder, step);
+    return eai_fs_exists(path);
+}
+
+static void the_newest_checkpoints_are_kept(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    bench a;
+    bench b;
+    double losses[12];
+    char path[512];
+    char *folder = eai_test_make_folder();
+    open_bench(&a, usual);
+    snprintf(path, sizeof(path), "%s/state-000000777.safetensors", folder);
+    assert_ok(eai_fs_write_atomic(path, "of another run", 14, &err), &err);
+    snprintf(path, sizeof(path), "%s/state-7.safetensors", folder);
+    assert_ok(eai_fs_write_atomic(path, "not ours", 8, &err), &err);
+    for (int i = 1; i <= 5; i++) {
+        run_steps(&a, 1, losses);
+        assert_ok(eai_trainer_save(a.trainer, folder, 3, &err), &err);
+        for (int step = 1; step <= 5; step++)
+            assert_int_equal(has_state(folder, step), step <= i && step > i - 3);
+        assert_false(has_state(folder, 777));
+    }
+    open_bench(&b, usual);
+    assert_ok(eai_trainer_resume(b.trainer, folder, &err), &err);
+    assert_int_equal(eai_trainer_steps_done(b.trainer), 5);
+    snprintf(path, sizeof(path), "%s/state-000000003.safetensors", folder);
+    assert_ok(eai_trainer_resume(b.trainer, path, &err), &err);
+    assert_int_equal(eai_trainer_steps_done(b.trainer), 3);
+    run_steps(&b, 9, losses);
+    run_steps(&a, 7, losses);
+    assert_same_adapter(&a, &b);
+    assert_ok(eai_trainer_save(a.trainer, folder, 1, &err), &err);
+    for (int step = 1; step <= 12; step++)
+        assert_false(has_state(folder, step));
+    snprintf(path, sizeof(path), "%s/state-7.safetensors", folder);
+    assert_true(eai_fs_exists(path));
+    close_bench(&a);
+    close_bench(&b);
+    eai_test_remove_folder(folder);
+}
+
+static void a_pass_over_the_data_is_noticed(void **state)
+{
+    (void)state;
+    bench b;
+    double losses[40];
+    bench_opts o = usual;
+    o.steps = 9;
+    o.no_pack = true;
+    o.batch_size = 8;
+    o.accumulation = 3; /* 4 batches an epoch: updates of 3 and 1 */
+    open_bench(&b, o);
+    assert_false(eai_trainer_epoch_over(b.trainer));
+    for (int i = 1; i <= 9; i++) {
+        run_steps(&b, 1, losses);
+        assert_int_equal(eai_trainer_epoch_over(b.trainer), i % 2 == 0);
+    }
+    close_bench(&b);
+    o.accumulation = 1;
+    open_bench(&b, o);
+    for (int i = 1; i <= 9; i++) {
+        run_steps(&b, 1, losses);
+        assert_int_equal(eai_trainer_epoch_over(b.trainer), i % 4 == 0);
+    }
+    close_bench(&b);
+}
+
 static void bad_options_are_refused(void **state)
 {
     (void)state;
@@ -363,9 +535,22 @@ static eai_status create_trainer(void *ud, eai_error *err)
     eai_trainer *t = NULL;
     eai_train_opts o = EAI_TRAIN_OPTS_INIT;
     o.accumulation = 2;
+    o.keep_best = true;
     eai_status st = eai_trainer_create(&t, &b->task.base, b->backend, b->data, &o, err);
     eai_trainer_free(t);
     return st;
+}
+
+typedef struct saving {
+    bench b;
+    char *folder;
+} saving;
+
+static eai_status save_and_resume(void *ud, eai_error *err)
+{
+    saving *s = ud;
+    EAI_TRY(eai_trainer_save(s->b.trainer, s->folder, 2, err));
+    return eai_trainer_resume(s->b.trainer, s->folder, err);
 }
 
 static void every_allocation_may_fail(void **state)
@@ -375,6 +560,14 @@ static void every_allocation_may_fail(void **state)
     open_bench(&b, usual);
     eai_test_torture(create_trainer, &b);
     close_bench(&b);
+    saving s = {.folder = eai_test_make_folder()};
+    bench_opts o = usual;
+    o.keep_best = true;
+    open_bench(&s.b, o);
+    add_validations(&s.b, (const double[]){3, 2}, 2);
+    eai_test_torture(save_and_resume, &s);
+    close_bench(&s.b);
+    eai_test_remove_folder(s.folder);
 }
 
 int main(void)
@@ -388,6 +581,11 @@ int main(void)
         cmocka_unit_test(accumulation_is_a_larger_batch),
         cmocka_unit_test(recomputing_activations_changes_nothing_but_memory),
         cmocka_unit_test(evaluation_gives_the_loss_of_training),
+        cmocka_unit_test(an_evaluation_can_be_stopped),
+        cmocka_unit_test(validations_without_a_gain_are_counted),
+        cmocka_unit_test(the_best_parameters_come_back),
+        cmocka_unit_test(the_newest_checkpoints_are_kept),
+        cmocka_unit_test(a_pass_over_the_data_is_noticed),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(divergence_is_an_error),
         cmocka_unit_test(schedules_follow_their_formulas),

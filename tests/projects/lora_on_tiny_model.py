@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Long runs that end in every way: killed, stopped early, with the best kept. A tiny model makes a run
+take a second, so that many of them fit into a test.
+
+lora_on_tiny_model.py BUILD: runs every case on BUILD/bin/efficientai. Exit status: 0 all passed, 1 some
+failed. The random moments depend on $EAI_TEST_SEED (default: the clock); it is printed."""
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import tiny_model
+
+BUILD = pathlib.Path(sys.argv[1])
+TOOL = BUILD / "bin/efficientai"
+DATA = pathlib.Path(__file__).resolve().parents[2] / "projects/lora-finetuning-mlx/data"
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="eai-tiny-"))
+MODEL = tiny_model.write(WORK / "tiny.gguf")
+SEED = int(os.environ.get("EAI_TEST_SEED", time.time()))
+ADAPTER = "adapter_model.safetensors"
+KILLS = 20
+
+
+def train_argv(*words):
+    return list(map(str, [TOOL, "lora-finetuning-mlx:train", "--model", MODEL, *words]))
+
+
+def train(*words):
+    done = subprocess.run(train_argv(*words), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def report_of(folder):
+    return json.loads((folder / "report.json").read_text())
+
+
+def make_data(name, n_train, n_valid):
+    folder = WORK / name
+    folder.mkdir()
+    for file, n in (("train.jsonl", n_train), ("valid.jsonl", n_valid)):
+        with open(DATA / file, encoding="utf-8") as f:
+            rows = [f.readline() for _ in range(n)]
+        if n:
+            (folder / file).write_text("".join(rows), encoding="utf-8")
+    return folder
+
+
+def case_killed_at_random_moments():
+    """SIGKILL at KILLS random moments, half of them while a checkpoint is written; the run that is
+    continued each time gives the uninterrupted one's adapter, byte for byte."""
+    rng = random.Random(SEED)
+    folder = make_data("for-kills", 20, 4)
+    options = ["--data", folder, "--steps", 400, "--batch-size", 1, "--seq-len", 128, "--dropout", 0.1, "--quiet",
+               "--save-every", 2, "--eval-every", 7, "--save-total-limit", 2, "--load-best-model-at-end", "--threads", 1]
+    whole, killed = WORK / "whole", WORK / "killed"
+    train(*options, "--output", whole)
+    kills, in_writing, tries = 0, 0, 0
+    state = killed / "checkpoint/state.safetensors"
+    while kills < KILLS and tries < 10 * KILLS:
+        tries += 1
+        argv = train_argv(*options, "--output", killed, *(["--resume"] if state.exists() else []))
+        child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + rng.uniform(0.02, 0.3)
+        wait_for_file = kills % 2 == 0  # then from the random moment on: until a file is being written
+        while child.poll() is None:
+            writing = killed.exists() and any(killed.glob("checkpoint/.state.safetensors.tmp-*"))
+            if time.monotonic() >= deadline and (writing or not wait_for_file):
+                break
+            time.sleep(0.0002)
+        if child.poll() is None:
+            child.send_signal(signal.SIGKILL)
+        code = child.wait()
+        assert code in (0, -signal.SIGKILL), (code, child.stderr.read())
+        child.stderr.close()
+        if code == 0:
+            break
+        kills += 1
+        in_writing += any(killed.glob("checkpoint/.state.safetensors.tmp-*"))
+    train(*options, "--output", killed, "--resume")
+    print(f"        seed {SEED}: killed {kills} times, {in_writing} of them within the writing of a checkpoint")
+    assert kills == KILLS and in_writing >= 3, (kills, in_writing)
+    assert (whole / ADAPTER).read_bytes() == (killed / ADAPTER).read_bytes()
+    for key in ("loss", "validation", "best_validation", "adapter_is"):
+        assert report_of(whole)[key] == report_of(killed)[key], key
+    names = [sorted(os.listdir(f / "checkpoint")) for f in (whole, killed)]
+    assert names[0] == names[1], names  # no half-written file is left either
+
+
+def case_best_model_at_the_end():
+    """Twenty rows are soon known by heart: the validation loss falls, then rises."""
+    folder = make_data("for-best", 20, 20)
+    options = ["--data", folder, "--steps", 120, "--batch-size", 2, "--seq-len", 128, "--learning-rate", 5e-2,
+               "--schedule", "constant", "--eval-every", 10, "--quiet", "--save-every", 0]
+    last, best, until = WORK / "last", WORK / "best", WORK / "until-best"
+    train(*options, "--output", last)
+    train(*options, "--output", best, "--load-best-model-at-end")
+    report = report_of(best)
+    losses = {v["step"]: v["loss"] for v in report["validation"]}
+    step = report["best_validation"]["step"]
+    assert 0 < step < 120 and losses[step] == min(losses[s] for s in losses if s > 0), losses
+    assert report["adapter_is"] == "best" and report_of(last)["adapter_is"] == "last"
+    assert report["loss"] == report_of(last)["loss"]
+    options[options.index("--steps") + 1] = step
+    train(*options, "--output", until)
+    assert (best / ADAPTER).read_bytes() == (until / ADAPTER).read_bytes()
+    assert (best / ADAPTER).read_bytes() != (last / ADAPTER).read_bytes()
+
+
+def case_early_stopping():
+    folder = make_data("for-early", 20, 20)
+    options = ["--data", folder, "--steps", 400, "--batch-size", 2, "--seq-len", 128, "--learning-rate", 5e-2,
+               "--schedule", "constant", "--eval-every", 10, "--quiet", "--early-stopping-patience", 2]
+    out = WORK / "early"
+    train(*options, "--output", out)
+    report = report_of(out)
+    losses = [v["loss"] for v in report["validation"]]
+    assert report["stopped_early"] and not report["interrupted"]
+    assert 20 < report["steps"] < 400 and report["steps"] == report["validation"][-1]["step"]
+    assert report["best_validation"]["step"] == report["steps"] - 20
+    assert min(losses[1:-2]) <= min(losses[-2:]), losses
+    before = (out / ADAPTER).read_bytes()
+    train(*options, "--output", out, "--resume")  # it knows that it is over
+    assert (out / ADAPTER).read_bytes() == before and report_of(out)["steps"] == report["steps"]
+    train(*options, "--output", out, "--early-stopping-threshold", 100)  # no gain ever counts
+    assert report_of(out)["steps"] == 30, report_of(out)["validation"]
+
+
+def case_validation_needs_rows():
+    folder = make_data("no-valid", 5, 0)
+    for option in (["--load-best-model-at-end"], ["--early-stopping-patience", "2"]):
+        done = subprocess.run(train_argv("--data", folder, "--output", WORK / "no", *option), capture_output=True, text=True)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+        assert done.stderr.startswith(f"error: {option[0]} needs a valid.jsonl in"), done.stderr
+    assert not (WORK / "no").exists()
+
+
+def case_checkpoints_are_kept():
+    folder = make_data("for-keeping", 10, 0)
+    options = ["--data", folder, "--steps", 20, "--batch-size", 1, "--seq-len", 128, "--quiet"]
+    out, again = WORK / "kept", WORK / "again"
+    train(*options, "--output", out, "--save-every", 4, "--save-total-limit", 3)
+    names = sorted(os.listdir(out / "checkpoint"))
+    assert names == [f"state-0000000{n}.safetensors" for n in (12, 16, 20)] + ["state.safetensors"], names
+    train(*options, "--output", again, "--resume-from-checkpoint", out / "checkpoint/state-000000012.safetensors")
+    assert (out / ADAPTER).read_bytes() == (again / ADAPTER).read_bytes()
+    assert report_of(again)["steps_in_this_run"] == 8
+    done = subprocess.run(train_argv(*options, "--output", again, "--resume-from-checkpoint", WORK / "none"),
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and "none" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def main():
+    failed = passed = 0
+    for name, case in list(globals().items()):
+        if not name.startswith("case_"):
+            continue
+        start = time.monotonic()
+        try:
+            case()
+            passed += 1
+            print(f"ok      {name[5:]} ({time.monotonic() - start:.1f} s)")
+        except Exception as e:  # every case runs, whatever the one before did
+            failed += 1
+            print(f"FAILED  {name[5:]}: {type(e).__name__}: {e}")
+    shutil.rmtree(WORK)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
