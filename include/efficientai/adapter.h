@@ -110,7 +110,7 @@ EAI_API EAI_CHECKED eai_status eai_adapter_load(eai_adapter **out, const eai_mod
                                                 const char *folder, eai_error *err);
 /* Writes the model with the adapter worked in (W + scale * B A) as model.safetensors and
  * config.json in Hugging Face's layout; all tensors in `dtype` (EAI_F32, EAI_BF16 or EAI_F16). The
- * tokenizer is not written. `a` NULL: the base model alone. */
+ * tokenizer's files are tokenizer_files.h's. `a` NULL: the base model alone. */
 EAI_API EAI_CHECKED eai_status eai_adapter_merge(const eai_adapter *a, const eai_model *m,
                                                  const char *folder, eai_dtype dtype,
                                                  eai_error *err);

@@ -86,7 +86,7 @@ eai_status cmd_info(const eai_command_context *ctx, const void *args, eai_error 
 {
     const info_args *a = args;
     session s = {0};
-    EAI_TRY(session_open(&s, &a->session, err));
+    EAI_TRY(session_open_model(&s, &a->session, err));
     json_t *o = describe(&s);
     eai_status st = EAI_OK;
     if (!o) {

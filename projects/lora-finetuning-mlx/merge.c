@@ -1,7 +1,9 @@
-/* merge: a model of its own with the adapter worked in. */
+/* merge: a model of its own with the adapter worked in, and its tokenizer beside it. */
 #include <string.h>
 
 #include <jansson.h>
+
+#include <efficientai/tokenizer_files.h>
 
 #include "commands.h"
 
@@ -14,7 +16,7 @@ const eai_option merge_options[] = {
      .type = EAI_OPT_PATH,
      .offset = ARG(output),
      .value_name = "DIR",
-     .help = "folder for model.safetensors and config.json",
+     .help = "folder for model.safetensors, config.json and the tokenizer's files",
      .required = true},
     {.name = "save-dtype",
      .type = EAI_OPT_ENUM,
@@ -31,30 +33,52 @@ const eai_option merge_options[] = {
     {0},
 };
 
+/* A GGUF file's tokenizer is converted and must be loaded for it; files of a folder are copied. */
+static eai_status write_tokenizer(bool *written, session *s, const char *folder, eai_error *err)
+{
+    if (eai_weights_get_string(s->weights, "tokenizer.ggml.model"))
+        EAI_TRY(eai_tokenizer_from_weights(&s->tokenizer, s->weights, err));
+    return eai_tokenizer_write_files(written, s->tokenizer, s->weights, folder, err);
+}
+
+static eai_status print_result(const eai_command_context *ctx, const merge_args *a,
+                               const session *s, bool tokenizer, eai_error *err)
+{
+    if (a->json) {
+        return session_print_json(ctx,
+                                  json_pack("{s:s, s:s, s:I, s:b}", "output", a->output, "dtype",
+                                            a->save_dtype, "parameters",
+                                            (json_int_t)eai_model_parameters(s->model), "tokenizer",
+                                            (int)tokenizer),
+                                  err);
+    }
+    fprintf(ctx->out, "merged model in %s (%s)\n", a->output, a->save_dtype);
+    if (!tokenizer)
+        fprintf(ctx->progress, "without a tokenizer: that of %s could not be taken over\n",
+                a->session.model);
+    return EAI_OK;
+}
+
 eai_status cmd_merge(const eai_command_context *ctx, const void *args, eai_error *err)
 {
     const merge_args *a = args;
     session s = {0};
     eai_dtype dtype = EAI_BF16;
+    bool tokenizer = false;
 
     if (!a->session.adapter)
         return eai_error_set(err, EAI_ERR_USAGE, "--adapter DIR is needed");
-    EAI_TRY(session_open(&s, &a->session, err));
+    EAI_TRY(session_open_model(&s, &a->session, err));
     eai_status st = EAI_OK;
     if (!eai_dtype_from_name(&dtype, a->save_dtype))
         st =
             eai_error_set(err, EAI_ERR_USAGE, "--save-dtype '%s': f32, bf16 or f16", a->save_dtype);
     if (st == EAI_OK)
         st = eai_adapter_merge(s.adapter, s.model, a->output, dtype, err);
-    if (st == EAI_OK && a->json) {
-        st = session_print_json(ctx,
-                                json_pack("{s:s, s:s, s:I}", "output", a->output, "dtype",
-                                          a->save_dtype, "parameters",
-                                          (json_int_t)eai_model_parameters(s.model)),
-                                err);
-    } else if (st == EAI_OK) {
-        fprintf(ctx->out, "merged model in %s (%s)\n", a->output, a->save_dtype);
-    }
+    if (st == EAI_OK)
+        st = write_tokenizer(&tokenizer, &s, a->output, err);
+    if (st == EAI_OK)
+        st = print_result(ctx, a, &s, tokenizer, err);
     session_close(&s);
     return st;
 }

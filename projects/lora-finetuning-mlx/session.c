@@ -39,7 +39,7 @@ static eai_precision precision_of(const char *dtype)
     return strcmp(dtype, "bf16") == 0 ? EAI_PRECISION_BF16 : EAI_PRECISION_AUTO;
 }
 
-eai_status session_open(session *s, const session_args *args, eai_error *err)
+eai_status session_open_model(session *s, const session_args *args, eai_error *err)
 {
     eai_backend_opts opts = EAI_BACKEND_OPTS_INIT;
     opts.n_threads = (int)args->threads;
@@ -55,10 +55,17 @@ eai_status session_open(session *s, const session_args *args, eai_error *err)
         st = eai_weights_open(&s->weights, s->path, err);
     if (st == EAI_OK)
         st = eai_model_load(&s->model, s->weights, err);
-    if (st == EAI_OK)
-        st = eai_tokenizer_from_weights(&s->tokenizer, s->weights, err);
     if (st == EAI_OK && args->adapter)
         st = eai_adapter_load(&s->adapter, s->model, args->adapter, err);
+    if (st != EAI_OK)
+        session_close(s);
+    return st;
+}
+
+eai_status session_open(session *s, const session_args *args, eai_error *err)
+{
+    EAI_TRY(session_open_model(s, args, err));
+    eai_status st = eai_tokenizer_from_weights(&s->tokenizer, s->weights, err);
     if (st != EAI_OK)
         session_close(s);
     return st;

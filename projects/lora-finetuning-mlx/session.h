@@ -63,6 +63,8 @@ typedef struct session {
 } session;
 
 eai_status session_open(session *s, const session_args *args, eai_error *err);
+/* The same without the tokenizer, for commands that read no text. */
+eai_status session_open_model(session *s, const session_args *args, eai_error *err);
 void session_close(session *s);
 
 /* Ctrl-C: the first one sets the flag (the command finishes its step, saves and ends), the second

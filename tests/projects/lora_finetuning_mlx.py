@@ -345,7 +345,12 @@ def case_merge():
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (WORK / "f.npy").read_bytes() == (WORK / "l.npy").read_bytes()
-    refused(run("generate", "--prompt", "hi", model=str(merged)), 1, "merged", "tokenizer")
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"):
+        json.loads((merged / name).read_text())
+    tokenizer = json.loads((merged / "tokenizer.json").read_text())
+    assert len(tokenizer["model"]["vocab"]) == 49152 and len(tokenizer["model"]["merges"]) == 48900
+    described = json.loads(run("info", "--json", model=str(merged)).stdout)
+    assert described["layers"] == 30 and described["storage"]["bf16"]["tensors"] > 200, described
 
 
 def case_three_ways_to_start():
