@@ -83,6 +83,7 @@ typedef struct eai_plan_memory {
     size_t states;    /* the caller's, read and written */
     size_t weights;   /* the caller's, read only */
     size_t unplanned; /* what the activations would take without sharing of places */
+    size_t live;      /* what of them is alive at once, at most: the least they can take */
 } eai_plan_memory;
 EAI_API void eai_plan_get_memory(eai_plan_memory *out, const eai_plan *plan);
 EAI_API size_t eai_plan_steps(const eai_plan *plan);

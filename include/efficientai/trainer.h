@@ -184,10 +184,14 @@ typedef struct eai_evaluation {
     int64_t tokens;
 } eai_evaluation;
 typedef struct eai_evaluator eai_evaluator;
+/* `trainer` not NULL: its largest plan lends its memory, as the two do not run at once; the
+ * gradients of the last step are lost with an evaluation. */
 EAI_API EAI_CHECKED eai_status eai_evaluator_create(eai_evaluator **out, const eai_train_task *task,
-                                                    eai_backend *backend, eai_error *err);
+                                                    eai_backend *backend,
+                                                    const eai_trainer *trainer, eai_error *err);
 EAI_API void eai_evaluator_free(eai_evaluator *e);
-/* Plans the dataset's largest batch now; its memory is known before the first run. */
+/* Plans the dataset's largest batch now: its memory is known before the first run. *out: what it
+ * needs beside the trainer's. */
 EAI_API EAI_CHECKED eai_status eai_evaluator_plan(eai_plan_memory *out, eai_evaluator *e,
                                                   const eai_dataset *d, eai_error *err);
 /* One pass over the dataset from its first batch. `cancel` not 0: EAI_ERR_CANCELLED after the

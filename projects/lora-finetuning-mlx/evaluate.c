@@ -91,7 +91,7 @@ static eai_status measure_loss(eai_evaluation *out, const session *s, const eai_
     eai_lora_task_init(&task, s->model, s->adapter);
     eai_status st = eai_dataset_create(&data, rows, s->tokenizer, &opts, err);
     if (st == EAI_OK)
-        st = eai_evaluator_create(&evaluator, &task.base, s->backend, err);
+        st = eai_evaluator_create(&evaluator, &task.base, s->backend, NULL, err);
     if (st == EAI_OK)
         st = eai_evaluator_run(out, evaluator, data, &session_interrupted, err);
     eai_evaluator_free(evaluator);

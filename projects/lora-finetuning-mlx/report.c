@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include <jansson.h>
 
@@ -84,27 +85,65 @@ static json_t *validations(const eai_trainer *t)
     return list;
 }
 
-static json_t *settings(const train_args *a)
+static json_t *adapter_settings(const train_args *a)
 {
-    return json_pack(
-        "{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:b, s:f, s:I, s:I, s:I, s:I, s:f, s:s, s:I, "
-        "s:f, s:f, s:I, s:b, s:b, s:b, s:b}",
-        "model", a->session.model, "data", a->data, "dtype", a->session.dtype, "rank",
-        (json_int_t)a->rank, "alpha", a->alpha, "dropout", a->dropout, "targets", a->targets,
-        "rslora", (int)a->rslora, "epochs", a->epochs, "steps", (json_int_t)a->steps, "batch_size",
-        (json_int_t)a->batch_size, "seq_len", (json_int_t)a->seq_len, "accumulation",
-        (json_int_t)a->accumulation, "learning_rate", a->learning_rate, "schedule", a->schedule,
-        "warmup", (json_int_t)a->warmup, "weight_decay", a->weight_decay, "max_grad_norm",
-        a->max_grad_norm, "seed", (json_int_t)a->seed, "pack", (int)!a->no_pack, "shuffle",
-        (int)!a->no_shuffle, "learn_prompt", (int)a->learn_prompt, "checkpoint_activations",
-        (int)a->checkpoint_activations);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:s, s:b}", "model", a->session.model,
+                     "data", a->data, "dtype", a->session.dtype, "threads",
+                     (json_int_t)a->session.threads, "rank", (json_int_t)a->rank, "alpha", a->alpha,
+                     "dropout", a->dropout, "targets", a->targets, "rslora", (int)a->rslora);
 }
 
-static json_t *memory(const report_facts *f)
+static json_t *training_settings(const train_args *a)
+{
+    return json_pack("{s:f, s:I, s:I, s:I, s:I, s:f, s:s, s:I, s:f, s:f, s:I, s:b, s:b, s:b, s:b}",
+                     "epochs", a->epochs, "steps", (json_int_t)a->steps, "batch_size",
+                     (json_int_t)a->batch_size, "seq_len", (json_int_t)a->seq_len, "accumulation",
+                     (json_int_t)a->accumulation, "learning_rate", a->learning_rate, "schedule",
+                     a->schedule, "warmup", (json_int_t)a->warmup, "weight_decay", a->weight_decay,
+                     "max_grad_norm", a->max_grad_norm, "seed", (json_int_t)a->seed, "pack",
+                     (int)!a->no_pack, "shuffle", (int)!a->no_shuffle, "learn_prompt",
+                     (int)a->learn_prompt, "checkpoint_activations",
+                     (int)a->checkpoint_activations);
+}
+
+static json_t *checkpoint_settings(const train_args *a)
+{
+    return json_pack("{s:I, s:b, s:I, s:f, s:I, s:I}", "eval_every", (json_int_t)a->eval_every,
+                     "load_best_model_at_end", (int)a->load_best, "early_stopping_patience",
+                     (json_int_t)a->patience, "early_stopping_threshold", a->threshold,
+                     "save_every", (json_int_t)a->save_every, "save_total_limit",
+                     (json_int_t)a->save_total_limit);
+}
+
+static json_t *settings(const train_args *a)
+{
+    json_t *all = adapter_settings(a);
+    json_t *more[] = {training_settings(a), checkpoint_settings(a)};
+    for (size_t i = 0; i < 2; i++) {
+        if (all && more[i])
+            json_object_update(all, more[i]);
+        json_decref(more[i]);
+    }
+    return all;
+}
+
+/* What made the numbers, beside the settings. */
+static json_t *versions(void)
+{
+    char system[256] = "";
+    struct utsname u;
+    if (uname(&u) == 0)
+        snprintf(system, sizeof(system), "%.80s %.80s %.80s", u.sysname, u.release, u.machine);
+    return json_pack("{s:s, s:s, s:s, s:s}", "efficientai", EAI_VERSION, "compiler", __VERSION__,
+                     "jansson", JANSSON_VERSION, "system", system);
+}
+
+static json_t *memory(const eai_trainer *t)
 {
     eai_plan_memory m;
-    eai_trainer_get_memory(&m, f->trainer);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "activations", (json_int_t)m.activations,
+    eai_trainer_get_memory(&m, t);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "activations",
+                     (json_int_t)m.activations, "activations_alive_at_once", (json_int_t)m.live,
                      "workspace", (json_int_t)m.workspace, "inputs", (json_int_t)m.inputs, "states",
                      (json_int_t)m.states, "weights", (json_int_t)m.weights,
                      "activations_without_sharing", (json_int_t)m.unplanned);
@@ -152,7 +191,9 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
                         validation_row(eai_trainer_best_validation(f->trainer)));
     json_object_set_new(o, "stopped_early", json_boolean(f->stopped_early));
     json_object_set_new(o, "adapter_is", json_string(f->best_saved ? "best" : "last"));
+    json_object_set_new(o, "seed", json_integer((json_int_t)f->args->seed));
     json_object_set_new(o, "settings", settings(f->args));
+    json_object_set_new(o, "versions", versions());
     json_object_set_new(o, "data",
                         json_pack("{s:I, s:I, s:I, s:I, s:I}", "examples", (json_int_t)n.examples,
                                   "tokens", (json_int_t)n.tokens, "learned_tokens",
@@ -164,7 +205,7 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
             "{s:s, s:s, s:i, s:s}", "name", "cpu", "isa", eai_backend_isa(f->session->backend),
             "threads", eai_backend_threads(f->session->backend), "dtype",
             eai_backend_precision(f->session->backend) == EAI_PRECISION_BF16 ? "bf16" : "f32"));
-    json_object_set_new(o, "planned_bytes", memory(f));
+    json_object_set_new(o, "planned_bytes", memory(f->trainer));
     json_object_set_new(o, "sha256", files);
     return o;
 }
@@ -211,6 +252,13 @@ static eai_status write_plots(const run_report *r, const eai_trainer *t, const c
     }
     eai_free(xy);
     return st;
+}
+
+json_t *report_plan(const eai_trainer *t, uint64_t predicted_peak)
+{
+    return json_pack("{s:I, s:I, s:o}", "steps", (json_int_t)eai_trainer_steps_total(t),
+                     "predicted_peak_bytes", (json_int_t)predicted_peak, "planned_bytes",
+                     memory(t));
 }
 
 eai_status report_write(run_report *r, const report_facts *facts, eai_error *err)

@@ -39,6 +39,8 @@ void report_add_step(run_report *r, const eai_train_step *s, double since_start)
 /* Tokens a second of the steps so far, without the first one. */
 double report_rate(const run_report *r);
 double report_last_loss(const run_report *r);
+/* What is known of a run before its first step; the caller's. */
+struct json_t *report_plan(const eai_trainer *t, uint64_t predicted_peak);
 /* Writes report.json, loss.png and loss.svg into the output folder. */
 eai_status report_write(run_report *r, const report_facts *facts, eai_error *err);
 /* The object that was written; the caller's. */

@@ -372,15 +372,17 @@ static eai_status check_memory(const run *r, eai_error *err)
 
 /* What the process takes at most while it trains, known before the first step: what it has when all
  * is planned (of the files, the program's pages), the model's file, whose pages come in as they are
- * read, the memory of the plans and the optimizer's moments, which nothing has touched yet. */
+ * read, and what nothing has touched yet: the memory of the plans, the optimizer's moments, a copy
+ * of the best parameters. */
 static uint64_t predict_peak(const run *r, const eai_plan_memory *valid)
 {
     eai_plan_memory m;
     size_t parameters = (size_t)eai_adapter_parameter_count(r->s.adapter) * sizeof(float);
     eai_trainer_get_memory(&m, r->trainer);
     return r->rss_files + eai_hardware_rss_anonymous() + r->s.file_bytes + m.activations +
-           m.workspace + m.inputs + (m.states - parameters) + valid->activations +
-           valid->workspace + valid->inputs;
+           m.workspace + m.inputs + (m.states - parameters) +
+           (r->args->load_best ? parameters : 0) + valid->activations + valid->workspace +
+           valid->inputs;
 }
 
 static eai_status open_run(run *r, eai_error *err)
@@ -403,7 +405,7 @@ static eai_status open_run(run *r, eai_error *err)
     EAI_TRY(eai_trainer_create(&r->trainer, &r->task.base, r->s.backend, r->train, &opts, err));
     EAI_TRY(check_memory(r, err));
     if (r->valid) {
-        EAI_TRY(eai_evaluator_create(&r->evaluator, &r->task.base, r->s.backend, err));
+        EAI_TRY(eai_evaluator_create(&r->evaluator, &r->task.base, r->s.backend, r->trainer, err));
         EAI_TRY(eai_evaluator_plan(&valid, r->evaluator, r->valid, err));
     }
     r->predicted_peak = predict_peak(r, &valid);
@@ -541,12 +543,22 @@ static void announce(const run *r)
                 (long long)eai_trainer_steps_done(r->trainer));
 }
 
+static eai_status print_plan(const run *r, eai_error *err)
+{
+    if (r->args->json)
+        return session_print_json(r->ctx, report_plan(r->trainer, r->predicted_peak), err);
+    EAI_TRY(eai_trainer_print_plan(r->trainer, r->ctx->out, err));
+    fprintf(r->ctx->out, "%lld steps; predicted peak memory of the process %.0f MB\n",
+            (long long)eai_trainer_steps_total(r->trainer), (double)r->predicted_peak / (1 << 20));
+    return EAI_OK;
+}
+
 static eai_status train(run *r, eai_error *err)
 {
     const train_args *a = r->args;
     EAI_TRY(open_run(r, err));
     if (a->plan)
-        return eai_trainer_print_plan(r->trainer, r->ctx->out, err);
+        return print_plan(r, err);
     EAI_TRY(
         eai_fs_mkdir_p(a->output, err)); /* a folder that cannot be made is known before training */
     announce(r);

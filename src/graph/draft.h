@@ -40,6 +40,8 @@ typedef struct placement {
     size_t *offset; /* by tensor id, for values in the arena; SIZE_MAX: not in the arena */
     size_t arena_bytes;
     size_t unshared_bytes;
+    size_t live_bytes; /* of the values that are alive at once, at most: no arena can be smaller */
+    int live_step;     /* where that is; -1: there are no values */
 } placement;
 
 /* Gives every value that a step makes a place; values whose lives do not overlap may share one. */

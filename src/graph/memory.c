@@ -152,18 +152,42 @@ static size_t assign_offsets(storage **sorted, storage **placed, int n)
     return end;
 }
 
+/* The most bytes that are alive at once, and the step of it. `change`: [n steps + 1] zeros. */
+static void measure_live(placement *out, const places *p, int64_t *change)
+{
+    int n_steps = p->d->n;
+    int64_t live = 0;
+    for (int i = 0; i < p->n; i++) {
+        const storage *s = &p->storages[i];
+        change[s->first] += (int64_t)s->bytes;
+        if (s->last < n_steps)
+            change[s->last + 1] -= (int64_t)s->bytes;
+    }
+    out->live_bytes = 0;
+    out->live_step = -1;
+    for (int i = 0; i < n_steps; i++) {
+        live += change[i];
+        if ((size_t)live > out->live_bytes) {
+            out->live_bytes = (size_t)live;
+            out->live_step = i;
+        }
+    }
+}
+
 bool draft__place(placement *out, const draft *d, const eai_backend_ops *ops)
 {
     size_t n_tensors = (size_t)d->n_tensors;
     places p = {d, ops, NULL, 0, NULL, NULL};
     storage **lists = NULL;
+    int64_t *change = NULL;
     bool ok = false;
 
     p.storages = eai_alloc_array(n_tensors, sizeof(*p.storages));
     p.of = eai_alloc_array(n_tensors, sizeof(*p.of));
     p.last = eai_alloc_array(n_tensors, sizeof(*p.last));
     lists = eai_alloc_array(2 * n_tensors, sizeof(storage *));
-    if (!p.storages || !p.of || !p.last || !lists)
+    change = eai_alloc_zeroed((size_t)d->n + 1, sizeof(*change));
+    if (!p.storages || !p.of || !p.last || !lists || !change)
         goto done;
     for (size_t i = 0; i < n_tensors; i++) {
         p.of[i] = -1;
@@ -181,6 +205,7 @@ bool draft__place(placement *out, const draft *d, const eai_backend_ops *ops)
         lists[i] = &p.storages[i];
         out->unshared_bytes += p.storages[i].bytes;
     }
+    measure_live(out, &p, change);
     qsort(lists, (size_t)p.n, sizeof(storage *), by_size);
     out->arena_bytes = assign_offsets(lists, lists + n_tensors, p.n);
     for (size_t i = 0; i < n_tensors; i++) {
@@ -193,5 +218,6 @@ done:
     eai_free(p.of);
     eai_free(p.last);
     eai_free(lists);
+    eai_free(change);
     return ok;
 }

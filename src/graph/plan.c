@@ -39,6 +39,7 @@ struct eai_plan {
     double flops;
     int n_fused;
     int n_graph_steps;
+    const char *live_at; /* the step at which most is alive: "layers.3.mlp: matmul" */
 };
 
 /* ---- Draft
@@ -289,6 +290,15 @@ static eai_status make_names(eai_plan *plan, const eai_graph *g, const resolver 
     return EAI_OK;
 }
 
+/* NULL without memory. */
+static const char *name_step(eai_arena *arena, const draft_step *s)
+{
+    if (!s)
+        return "";
+    return eai_arena_printf(arena, "%s%s%s", s->scope, s->scope[0] ? ": " : "",
+                            eai_op_get(s->op)->name);
+}
+
 static eai_status compile(eai_plan *plan, eai_graph *g, draft *d, const eai_plan *lender,
                           eai_error *err)
 {
@@ -312,6 +322,13 @@ static eai_status compile(eai_plan *plan, eai_graph *g, draft *d, const eai_plan
     measure_leaves(plan, g, input_offset);
     plan->bytes.activations = places.arena_bytes;
     plan->bytes.unplanned = places.unshared_bytes;
+    plan->bytes.live = places.live_bytes;
+    plan->live_at =
+        name_step(plan->arena, places.live_step < 0 ? NULL : &d->steps[places.live_step]);
+    if (!plan->live_at) {
+        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for a plan");
+        goto done;
+    }
     size_t bytes = plan->bytes.inputs + places.arena_bytes;
     plan->memory = take_block(plan->backend, lender ? lender->memory : NULL, bytes);
     if (!plan->memory) {
@@ -445,9 +462,13 @@ void eai_plan_print(const eai_plan *plan, FILE *out)
     fprintf(out, "  %-16s %8zu %12.3f\n", "total", plan->n_steps, plan->flops / 1e9);
     fprintf(out, "  %d of %d operations fused into others\n", plan->n_fused, plan->n_graph_steps);
     fprintf(out,
-            "  memory, MB: weights %.1f, states %.1f, inputs %.1f, activations %.1f "
-            "(%.1f without sharing), workspace %.1f\n",
+            "  memory, MB: weights %.1f, states %.1f, inputs %.1f, activations %.1f, "
+            "workspace %.1f\n",
             megabytes(plan->bytes.weights), megabytes(plan->bytes.states),
             megabytes(plan->bytes.inputs), megabytes(plan->bytes.activations),
-            megabytes(plan->bytes.unplanned), megabytes(plan->bytes.workspace));
+            megabytes(plan->bytes.workspace));
+    if (plan->bytes.live > 0)
+        fprintf(out, "  liveness, MB: %.1f of values in %.1f; alive at once %.1f at most, at %s\n",
+                megabytes(plan->bytes.unplanned), megabytes(plan->bytes.activations),
+                megabytes(plan->bytes.live), plan->live_at);
 }

@@ -4,23 +4,28 @@
 #include <efficientai/alloc.h>
 #include <efficientai/plan_cache.h>
 
-#include "train/step_graph.h"
+#include "train/trainer_state.h"
 
 struct eai_evaluator {
     const eai_train_task *task;
     eai_backend *backend;
-    eai_plan_cache *plans; /* by tokens; ports are train__ports */
+    const eai_trainer *trainer; /* NULL: memory of its own */
+    eai_plan_cache *plans;      /* by tokens; ports are train__ports */
 };
 
 static eai_status build_loss(eai_plan **out, void *ports, const eai_plan_key *key,
                              const eai_plan *lender, void *ud, eai_error *err)
 {
     const eai_evaluator *e = ud;
-    return train__plan_loss(out, ports, e->task, e->backend, key->n[0], lender, err);
+    const eai_plan_entry *step = NULL;
+    if (e->trainer && !lender)
+        EAI_TRY(train__largest_plan(&step, e->trainer, err));
+    return train__plan_loss(out, ports, e->task, e->backend, key->n[0], step ? step->plan : lender,
+                            err);
 }
 
 eai_status eai_evaluator_create(eai_evaluator **out, const eai_train_task *task,
-                                eai_backend *backend, eai_error *err)
+                                eai_backend *backend, const eai_trainer *trainer, eai_error *err)
 {
     *out = NULL;
     eai_evaluator *e = eai_alloc_zeroed(1, sizeof(*e));
@@ -28,6 +33,7 @@ eai_status eai_evaluator_create(eai_evaluator **out, const eai_train_task *task,
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for an evaluator");
     e->task = task;
     e->backend = backend;
+    e->trainer = trainer;
     const eai_plan_cache_opts opts = {TRAIN_PLANS, sizeof(train__ports), build_loss, e};
     eai_status st = eai_plan_cache_create(&e->plans, &opts, err);
     if (st != EAI_OK) {
@@ -63,6 +69,13 @@ eai_status eai_evaluator_plan(eai_plan_memory *out, eai_evaluator *e, const eai_
     memset(out, 0, sizeof(*out));
     EAI_TRY(plan_largest(&largest, e, d, err));
     eai_plan_get_memory(out, largest->plan);
+    if (!e->trainer)
+        return EAI_OK;
+    const eai_plan_memory *lent = &e->trainer->step_memory;
+    if (out->inputs + out->activations <= lent->inputs + lent->activations)
+        out->inputs = out->activations = 0;
+    if (out->workspace <= lent->workspace)
+        out->workspace = 0;
     return EAI_OK;
 }
 

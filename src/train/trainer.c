@@ -31,6 +31,11 @@ static eai_status plan_for(const eai_plan_entry **out, const eai_trainer *t, int
     return eai_plan_cache_get(out, t->plans, (eai_plan_key){{n_tokens}}, err);
 }
 
+eai_status train__largest_plan(const eai_plan_entry **out, const eai_trainer *t, eai_error *err)
+{
+    return plan_for(out, t, t->largest, err);
+}
+
 /* All plans' memory, the largest step first: smaller ones then lie in its memory. */
 static eai_status make_plans(eai_trainer *t, eai_error *err)
 {
@@ -39,8 +44,9 @@ static eai_status make_plans(eai_trainer *t, eai_error *err)
     eai_plan_memory m;
 
     EAI_TRY(eai_plan_cache_create(&t->plans, &opts, err));
-    EAI_TRY(plan_for(&step, t, t->largest, err));
-    eai_plan_get_memory(&t->memory, step->plan);
+    EAI_TRY(train__largest_plan(&step, t, err));
+    eai_plan_get_memory(&t->step_memory, step->plan);
+    t->memory = t->step_memory;
     if (t->opts.accumulation == 1)
         return EAI_OK;
     const train__setup setup = setup_of(t);
@@ -48,6 +54,7 @@ static eai_status make_plans(eai_trainer *t, eai_error *err)
     eai_plan_get_memory(&m, t->update);
     t->memory.activations += m.activations;
     t->memory.unplanned += m.unplanned;
+    t->memory.live = m.live > t->memory.live ? m.live : t->memory.live;
     t->memory.workspace += m.workspace;
     t->memory.inputs += m.inputs;
     t->memory.states = m.states; /* the step's are among them */
@@ -190,7 +197,7 @@ eai_status eai_trainer_keep_gradients(eai_trainer *t, eai_error *err)
     t->keep = true;
     t->last = NULL;
     eai_plan_cache_clear(t->plans);
-    return plan_for(&step, t, t->largest, err);
+    return train__largest_plan(&step, t, err);
 }
 
 eai_status eai_trainer_gradient(const float **out, const eai_trainer *t, size_t i, eai_error *err)
@@ -363,7 +370,7 @@ void eai_trainer_get_memory(eai_plan_memory *out, const eai_trainer *t)
 eai_status eai_trainer_print_plan(const eai_trainer *t, FILE *out, eai_error *err)
 {
     const eai_plan_entry *step;
-    EAI_TRY(plan_for(&step, t, t->largest, err));
+    EAI_TRY(train__largest_plan(&step, t, err));
     eai_plan_print(step->plan, out);
     if (t->update)
         eai_plan_print(t->update, out);

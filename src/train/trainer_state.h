@@ -14,13 +14,14 @@ struct eai_trainer {
     int64_t total, done;
     train__slot *slots; /* [n_parameters], pointing into moments */
     float *moments;
-    float *losses;          /* [total] */
-    int64_t largest;        /* tokens of the largest batch that the run meets */
-    eai_plan_cache *plans;  /* by tokens; ports are train__ports */
-    train__ports *ports;    /* of the last micro-batch */
-    const eai_plan *last;   /* its plan */
-    eai_plan *update;       /* with accumulation */
-    eai_plan_memory memory; /* of the largest step, and the update beside it */
+    float *losses;               /* [total] */
+    int64_t largest;             /* tokens of the largest batch that the run meets */
+    eai_plan_cache *plans;       /* by tokens; ports are train__ports */
+    train__ports *ports;         /* of the last micro-batch */
+    const eai_plan *last;        /* its plan */
+    eai_plan *update;            /* with accumulation */
+    eai_plan_memory step_memory; /* of the largest step */
+    eai_plan_memory memory;      /* that, and the update beside it */
     train__ports update_ports;
     eai_batch *micro; /* [accumulation] */
     int32_t *micro_memory;
@@ -31,6 +32,10 @@ struct eai_trainer {
     bool keep;
     bool over; /* the best parameters are back: nothing can follow */
 };
+
+/* The plan that smaller ones share the memory of. */
+EAI_CHECKED eai_status train__largest_plan(const eai_plan_entry **out, const eai_trainer *t,
+                                           eai_error *err);
 
 /* The lowest after a step, or NULL. */
 const eai_validation *train__best_of(const eai_validation *list, size_t n);

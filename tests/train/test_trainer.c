@@ -291,7 +291,7 @@ static void evaluation_gives_the_loss_of_training(void **state)
     bench_opts o = usual;
     o.batch_size = ROWS; /* the whole set in one batch */
     open_bench(&b, o);
-    assert_ok(eai_evaluator_create(&e, &b.task.base, b.backend, &err), &err);
+    assert_ok(eai_evaluator_create(&e, &b.task.base, b.backend, b.trainer, &err), &err);
     assert_ok(eai_evaluator_run(&result, e, b.data, NULL, &err), &err);
     assert_int_equal(result.tokens, ROWS * LENGTH / 2);
     run_steps(&b, 1, losses);
@@ -310,7 +310,7 @@ static void an_evaluation_can_be_stopped(void **state)
     eai_evaluation again;
     volatile sig_atomic_t cancel = 1;
     open_bench(&b, usual);
-    assert_ok(eai_evaluator_create(&e, &b.task.base, b.backend, &err), &err);
+    assert_ok(eai_evaluator_create(&e, &b.task.base, b.backend, NULL, &err), &err);
     assert_ok(eai_evaluator_run(&whole, e, b.data, NULL, &err), &err);
     assert_fails(eai_evaluator_run(&again, e, b.data, &cancel, &err), EAI_ERR_CANCELLED, &err,
                  "stopped");
