@@ -4,6 +4,7 @@ take a second, so that many of them fit into a test.
 
 lora_on_tiny_model.py BUILD: runs every case on BUILD/bin/efficientai. Exit status: 0 all passed, 1 some
 failed. The random moments depend on $EAI_TEST_SEED (default: the clock); it is printed."""
+import hashlib
 import json
 import os
 import pathlib
@@ -130,6 +131,79 @@ def case_early_stopping():
     assert (out / ADAPTER).read_bytes() == before and report_of(out)["steps"] == report["steps"]
     train(*options, "--output", out, "--early-stopping-threshold", 100)  # no gain ever counts
     assert report_of(out)["steps"] == 30, report_of(out)["validation"]
+
+
+def tensors_of(path):
+    raw = path.read_bytes()
+    header = json.loads(raw[8:8 + int.from_bytes(raw[:8], "little")])
+    return {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+
+
+def case_options_take_effect():
+    """Each option that scripts rely on: what it does to the adapter and to the report."""
+    folder = make_data("for-options", 20, 5)
+    base = ["--data", folder, "--quiet", "--batch-size", 2, "--seq-len", 128]
+    out, report = WORK / "options", {}
+
+    def run(*words):
+        nonlocal report
+        shutil.rmtree(out, ignore_errors=True)
+        done = train(*base, "--output", out, "--json", *words)
+        report = json.loads(done.stdout.splitlines()[-1])
+        assert report == report_of(out)
+        return tensors_of(out / ADAPTER), json.loads((out / "adapter_config.json").read_text())
+
+    tensors, config = run("--steps", 2, "--rank", 3, "--alpha", 5)
+    assert config["r"] == 3 and config["lora_alpha"] == 5 and len(tensors) == 2 * 2 * 7, config
+    assert {min(t["shape"]) for t in tensors.values()} == {3}
+    tensors, config = run("--steps", 2, "--targets", "attention")
+    assert sorted(config["target_modules"]) == ["k_proj", "o_proj", "q_proj", "v_proj"], config
+    tensors, config = run("--steps", 2, "--targets", "down_proj,q_proj")
+    assert {name.split(".")[-3] for name in tensors} == {"down_proj", "q_proj"}, tensors
+    assert report["settings"]["targets"] == "down_proj,q_proj"
+    run("--epochs", 2)
+    passes = report["steps"]
+    run("--epochs", 4)
+    assert report["steps"] == 2 * passes
+    first = (out / ADAPTER).read_bytes()
+    run("--epochs", 4, "--threads", 1)
+    assert report["backend"]["threads"] == 1
+    run("--epochs", 4, "--seed", 7)
+    assert report["seed"] == 7 and (out / ADAPTER).read_bytes() != first
+    run("--steps", 1, "--learning-rate", 0.5)
+    assert report["settings"]["learning_rate"] == 0.5
+    run("--steps", 1, "--dtype", "f32")
+    assert report["backend"]["dtype"] == "f32"
+    for n in (1, 3):
+        run("--steps", 1, "--batch-size", n, "--seq-len", 160)
+        assert 160 * (n - 1) / 2 < report["tokens"] <= 160 * n
+
+
+def case_report_tells_everything():
+    folder = make_data("for-report", 12, 5)
+    out = WORK / "report"
+    train("--data", folder, "--output", out, "--steps", 3, "--seed", 5, "--quiet")
+    report = report_of(out)
+    assert len(report["loss"]) == report["steps"] == 3 and all(4 < x < 8 for x in report["loss"])
+    assert report["tokens_per_s"] > 0 and 0 < report["seconds_to_first_step"] < report["seconds"]
+    assert report["peak_rss_bytes"] > 1e6 and report["predicted_peak_bytes"] > 1e6
+    assert report["seed"] == report["settings"]["seed"] == 5
+    assert {"efficientai", "compiler", "jansson", "system"} <= set(report["versions"]), report["versions"]
+    for name, path in (("model", MODEL), ("train.jsonl", folder / "train.jsonl"), ("valid.jsonl", folder / "valid.jsonl")):
+        assert report["sha256"][name] == hashlib.sha256(path.read_bytes()).hexdigest(), name
+
+
+def case_plan_trains_nothing():
+    folder = make_data("for-plan", 12, 5)
+    out = WORK / "planned"
+    words = ["--data", folder, "--output", out, "--plan", "--accumulation", 2]
+    text = train(*words).stdout
+    assert "liveness, MB:" in text and "predicted peak memory of the process" in text.splitlines()[-1], text
+    plan = json.loads(train(*words, "--json").stdout)
+    m = plan["planned_bytes"]
+    assert 0 < m["activations_alive_at_once"] <= m["activations"] <= m["activations_without_sharing"], m
+    assert plan["predicted_peak_bytes"] > m["activations"] + m["workspace"]
+    assert not out.exists()
 
 
 def case_validation_needs_rows():
