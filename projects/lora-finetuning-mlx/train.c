@@ -353,23 +353,6 @@ static eai_status check_validation(const run *r, eai_error *err)
                          r->args->data);
 }
 
-/* A step that cannot fit is refused before it starts, with what would make it smaller. */
-static eai_status check_memory(const run *r, eai_error *err)
-{
-    eai_plan_memory m;
-    uint64_t available = eai_hardware_memory_available();
-    eai_trainer_get_memory(&m, r->trainer);
-    size_t need = m.activations + m.workspace + m.weights;
-    if (available == 0 || need <= available)
-        return EAI_OK;
-    return eai_error_set(err, EAI_ERR_LIMIT,
-                         "a step needs %.1f GB, the machine has %.1f GB free: try "
-                         "--checkpoint-activations, --batch-size %lld or --seq-len %lld",
-                         (double)need / 1e9, (double)available / 1e9,
-                         (long long)(r->args->batch_size > 1 ? r->args->batch_size / 2 : 1),
-                         (long long)(r->args->seq_len / 2));
-}
-
 /* What the process takes at most while it trains, known before the first step: what it has when all
  * is planned (of the files, the program's pages), the model's file, whose pages come in as they are
  * read, and what nothing has touched yet: the memory of the plans, the optimizer's moments, a copy
@@ -385,10 +368,51 @@ static uint64_t predict_peak(const run *r, const eai_plan_memory *valid)
            valid->inputs;
 }
 
+/* A run that cannot fit, with what would make it smaller; `what` says how much is missing. */
+static eai_status does_not_fit(const run *r, const char *what, eai_error *err)
+{
+    const train_args *a = r->args;
+    char smaller[64];
+    if (a->batch_size > 1)
+        snprintf(smaller, sizeof(smaller), "--batch-size %lld", (long long)(a->batch_size / 2));
+    else
+        snprintf(smaller, sizeof(smaller), "--seq-len %lld", (long long)(a->seq_len / 2));
+    return eai_error_set(err, EAI_ERR_LIMIT, "%s: try %s%s%s", what,
+                         a->checkpoint_activations ? "" : "--checkpoint-activations or ", smaller,
+                         a->accumulation > 1 || a->batch_size == 1
+                             ? ""
+                             : " (with --accumulation 2 the update is of as many tokens)");
+}
+
+/* The plan's memory may be refused at once, by the system. */
+static eai_status create_trainer(run *r, eai_error *err)
+{
+    eai_train_opts opts = train_opts(r->args);
+    eai_error why = EAI_ERROR_INIT;
+    eai_status st =
+        eai_trainer_create(&r->trainer, &r->task.base, r->s.backend, r->train, &opts, &why);
+    if (st == EAI_ERR_NOMEM)
+        return does_not_fit(r, why.message, err);
+    return st == EAI_OK ? st : eai_error_set(err, st, "%s", why.message);
+}
+
+/* Or it is more than there is, which would show only while it is being filled. */
+static eai_status check_memory(const run *r, eai_error *err)
+{
+    char what[128];
+    uint64_t available = eai_hardware_memory_available();
+    uint64_t taken = eai_hardware_rss();
+    uint64_t need = r->predicted_peak > taken ? r->predicted_peak - taken : 0;
+    if (available == 0 || need <= available)
+        return EAI_OK;
+    snprintf(what, sizeof(what), "training needs %.1f GB more, the machine has %.1f GB free",
+             (double)need / 1e9, (double)available / 1e9);
+    return does_not_fit(r, what, err);
+}
+
 static eai_status open_run(run *r, eai_error *err)
 {
     const train_args *a = r->args;
-    eai_train_opts opts = train_opts(a);
     eai_adapter_opts lora = EAI_ADAPTER_OPTS_INIT;
     eai_plan_memory valid = {0};
 
@@ -402,13 +426,13 @@ static eai_status open_run(run *r, eai_error *err)
     lora.use_rslora = a->rslora;
     EAI_TRY(eai_adapter_create(&r->s.adapter, r->s.model, &lora, err));
     eai_lora_task_init(&r->task, r->s.model, r->s.adapter);
-    EAI_TRY(eai_trainer_create(&r->trainer, &r->task.base, r->s.backend, r->train, &opts, err));
-    EAI_TRY(check_memory(r, err));
+    EAI_TRY(create_trainer(r, err));
     if (r->valid) {
         EAI_TRY(eai_evaluator_create(&r->evaluator, &r->task.base, r->s.backend, r->trainer, err));
         EAI_TRY(eai_evaluator_plan(&valid, r->evaluator, r->valid, err));
     }
     r->predicted_peak = predict_peak(r, &valid);
+    EAI_TRY(check_memory(r, err));
     r->checkpoint = eai_path_join(a->output, "checkpoint");
     if (!r->checkpoint)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -204,6 +205,24 @@ def case_plan_trains_nothing():
     assert 0 < m["activations_alive_at_once"] <= m["activations"] <= m["activations_without_sharing"], m
     assert plan["predicted_peak_bytes"] > m["activations"] + m["workspace"]
     assert not out.exists()
+
+
+def case_what_does_not_fit_is_refused():
+    """Two million tokens a step with 2 GB of address space: refused at once, with what would be smaller."""
+    folder = make_data("too-large", 5, 0)
+    argv = train_argv("--data", folder, "--output", WORK / "too-large-out", "--batch-size", 4096, "--seq-len", 512,
+                      "--steps", 1, "--quiet")
+
+    def limited(*words):
+        return subprocess.run([*argv, *words], capture_output=True, text=True, timeout=60,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)))
+
+    done = limited()
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, (done.returncode, done.stderr)
+    assert " MB of activations: try --checkpoint-activations or --batch-size 2048" in done.stderr, done.stderr
+    assert not (WORK / "too-large-out").exists()
+    done = limited("--no-pack")  # the five rows are then all that a batch has
+    assert done.returncode == 0, done.stderr
 
 
 def case_validation_needs_rows():
