@@ -195,6 +195,8 @@ static eai_status find_tensor(const float **out, const eai_weights *w, const cha
     char name[512];
     char seen[64] = "nothing";
     char wanted[64];
+
+    *out = NULL;
     snprintf(name, sizeof(name), "%s.%s", kind, p->name);
     const eai_weight_tensor *x = eai_weights_find(w, name);
     if (!x || x->dtype != EAI_F32 || !eai_shape_equal(&x->shape, &p->shape)) {
@@ -214,7 +216,7 @@ static eai_status load_tensors(eai_trainer *t, const eai_weights *w, bool best, 
     float *best_to = t->best_parameters;
     for (size_t i = 0; i < t->task->n_parameters; i++) {
         const eai_parameter *p = &t->task->parameters[i];
-        const float *x[4];
+        const float *x[4] = {NULL};
         EAI_TRY(find_tensor(&x[0], w, "parameter", p, err));
         EAI_TRY(find_tensor(&x[1], w, "exp_avg", p, err));
         EAI_TRY(find_tensor(&x[2], w, "exp_avg_sq", p, err));
