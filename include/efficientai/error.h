@@ -83,15 +83,17 @@ EAI_API eai_status eai_error_context(eai_error *err, eai_status code, const char
  * these had returned EAI_OK. They are only called with the code of a failure: that is stated here,
  * once. Compilers never see it. */
 #ifdef __clang_analyzer__
-static inline eai_status eai_error_is_failure(eai_status code)
-{
-    if (code == EAI_OK)
-        __builtin_unreachable();
-    return code;
-}
-#define eai_error_set(...)       eai_error_is_failure((eai_error_set)(__VA_ARGS__))
-#define eai_error_set_errno(...) eai_error_is_failure((eai_error_set_errno)(__VA_ARGS__))
-#define eai_error_context(...)   eai_error_is_failure((eai_error_context)(__VA_ARGS__))
+/* Not a function: it would not be looked into deep inside a chain of calls. */
+#define EAI_IS_FAILURE(call)                                                                       \
+    __extension__({                                                                                \
+        eai_status eai_failure_ = call;                                                            \
+        if (eai_failure_ == EAI_OK)                                                                \
+            __builtin_unreachable();                                                               \
+        eai_failure_;                                                                              \
+    })
+#define eai_error_set(...)       EAI_IS_FAILURE((eai_error_set)(__VA_ARGS__))
+#define eai_error_set_errno(...) EAI_IS_FAILURE((eai_error_set_errno)(__VA_ARGS__))
+#define eai_error_context(...)   EAI_IS_FAILURE((eai_error_context)(__VA_ARGS__))
 #endif
 
 /* The name of a code, for example "EAI_ERR_IO"; "EAI_ERR_?" when unknown. Static text. */
