@@ -73,7 +73,7 @@ const eai_validation *eai_trainer_best_validation(const eai_trainer *t)
 
 int64_t eai_trainer_stalled_validations(const eai_trainer *t, double threshold)
 {
-    double best = INFINITY;
+    double best = (double)INFINITY;
     int64_t stalled = 0;
     for (size_t i = 0; i < t->n_validations; i++) {
         const eai_validation *v = &t->validations[i];
