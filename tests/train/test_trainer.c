@@ -345,7 +345,7 @@ static void validations_without_a_gain_are_counted(void **state)
     assert_int_equal(eai_trainer_stalled_validations(b.trainer, 0), 0);
     assert_fails(eai_trainer_add_validation(b.trainer, 0.5, &err), EAI_ERR_ARGUMENT, &err,
                  "step 0 has a validation loss");
-    add_validations(&b, (const double[]){3, 2, 2, 1.9, NAN, 1.95, 1.9}, 7);
+    add_validations(&b, (const double[]){3, 2, 2, 1.9, (double)NAN, 1.95, 1.9}, 7);
     assert_int_equal(eai_trainer_best_validation(b.trainer)->step, 4);
     assert_int_equal(eai_trainer_stalled_validations(b.trainer, 0), 3);
     assert_int_equal(eai_trainer_stalled_validations(b.trainer, 0.5), 5);
