@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+import builds
+
 BUILD = pathlib.Path(sys.argv[1])
 TOOL = BUILD / "bin/efficientai"
 DATA = pathlib.Path(__file__).resolve().parents[2] / "projects/lora-finetuning-mlx/data"
@@ -25,15 +27,7 @@ QUICK = ["--steps", "2", "--batch-size", "1", "--seq-len", "64", "--quiet"]
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="eai-project-"))
 RESULT_FILES = ["adapter_model.safetensors", "adapter_config.json", "report.json", "loss.png", "loss.svg",
                 "checkpoint/state.safetensors"]
-
-
-def is_sanitized():
-    """Was BUILD configured with EAI_SANITIZE?"""
-    cache = BUILD / "CMakeCache.txt"
-    return cache.exists() and re.search("^EAI_SANITIZE:STRING=.+", cache.read_text(), re.MULTILINE) is not None
-
-
-SANITIZED = is_sanitized()
+SANITIZED = builds.is_sanitized(BUILD)
 
 
 def find_model():
