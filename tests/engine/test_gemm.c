@@ -331,7 +331,7 @@ static void check_unpack(cpu_backend *be)
         bits[i] = (uint16_t)i;
     for (int t = 0; t < 2; t++) {
         eai_dequantize_row(expected, types[t], bits, COUNT);
-        be->gemm->unpack[types[t]](actual, (const uint8_t *)bits, COUNT);
+        be->gemm->unpack[types[t]](actual, (const uint8_t *)bits, 0, COUNT);
         for (int i = 0; i < COUNT; i++) {
             bool same = isnan(expected[i]) ? isnan(actual[i])
                                            : eai_f32_bits(expected[i]) == eai_f32_bits(actual[i]);

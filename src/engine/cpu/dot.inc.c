@@ -20,10 +20,10 @@ CPU_INLINE void finish_dot(const cpu_dot *d, int64_t i, int64_t j, float sum)
 
 /* One routine a format and number of rows: m is a constant after inlining. */
 #define DEFINE_DOT(id, name)                                                                       \
-    CPU_INLINE void add_##name(vf acc[CPU_DOT_ROWS][N_PARTS], const uint8_t *w, const float *x,    \
-                               int64_t ldx, const int m)                                           \
+    CPU_INLINE void add_##name(vf acc[CPU_DOT_ROWS][N_PARTS], const uint8_t *w, int at,            \
+                               const float *x, int64_t ldx, const int m)                           \
     {                                                                                              \
-        v32 b = load32_##name(w);                                                                  \
+        v32 b = load32_##name(w, at);                                                              \
         for (int i = 0; i < m; i++) {                                                              \
             for (int j = 0; j < N_PARTS; j++)                                                      \
                 acc[i][j] += b.part[j] * vf_load(x + i * ldx + V * j);                             \
@@ -36,15 +36,18 @@ CPU_INLINE void finish_dot(const cpu_dot *d, int64_t i, int64_t j, float sum)
         for (int64_t n = 0; n < d->n; n++) {                                                       \
             const uint8_t *w = d->b->data + (size_t)(d->n0 + n) * d->b->row_bytes;                 \
             vf acc[CPU_DOT_ROWS][N_PARTS] = {{{0}}};                                               \
-            for (int64_t k = 0; k < whole; k += 32, w += BYTES32_##id)                             \
-                add_##name(acc, w, d->x + k, d->ldx, m);                                           \
+            int at = 0;                                                                            \
+            for (int64_t k = 0; k < whole; k += 32) {                                              \
+                add_##name(acc, w, at, d->x + k, d->ldx, m);                                       \
+                CPU_NEXT_PART(id, w, at);                                                          \
+            }                                                                                      \
             if (rest) {                                                                            \
-                uint8_t padded[BYTES32_##id] = {0};                                                \
+                uint8_t padded[BYTES_##id] = {0};                                                  \
                 float x[CPU_DOT_ROWS][32] = {{0}};                                                 \
-                memcpy(padded, w, (size_t)rest *(BYTES32_##id / 32));                              \
+                memcpy(padded, w, (size_t)rest *(BYTES_##id / 32));                                \
                 for (int i = 0; i < m; i++)                                                        \
                     memcpy(x[i], d->x + i * d->ldx + whole, (size_t)rest * sizeof(float));         \
-                add_##name(acc, padded, x[0], 32, m);                                              \
+                add_##name(acc, padded, 0, x[0], 32, m);                                           \
             }                                                                                      \
             for (int i = 0; i < m; i++) {                                                          \
                 vf sum = acc[i][0];                                                                \

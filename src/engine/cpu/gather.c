@@ -11,7 +11,7 @@
 
 typedef struct rows_job {
     const eai_step *s;
-    void (*unpack)(float *out, const uint8_t *row, int64_t n);
+    void (*unpack)(float *out, const uint8_t *row, int64_t first, int64_t n);
     int64_t ids, rows,
         width;     /* how many ids, rows of the table (or of the result), elements a row */
     int64_t share; /* rows or columns a task */
@@ -40,7 +40,7 @@ static void gather_task(void *ud, size_t task, int thread)
     (void)thread;
     for (int64_t t = first; t < min64(first + j->share, j->ids); t++) {
         if (ids[t] >= 0 && ids[t] < j->rows)
-            j->unpack(out + t * j->width, table + (size_t)ids[t] * row_bytes, j->width);
+            j->unpack(out + t * j->width, table + (size_t)ids[t] * row_bytes, 0, j->width);
         else
             memset(out + t * j->width, 0, (size_t)j->width * sizeof(float));
     }

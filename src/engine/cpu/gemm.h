@@ -10,8 +10,8 @@
 
 #include <efficientai/dtype.h>
 
-/* Blocks of K, and of N where rows of B lie along N, start at multiples of this: the longest block
- * of any storage type. */
+/* Blocks of K, and of N where rows of B lie along N, start at multiples of this: so many elements
+ * of a row are unpacked at a time. Longer blocks of a storage type are unpacked in parts. */
 #define CPU_BLOCK 32
 
 /* The left operand: element (i, k) is at data[i * row + k * col]; one of the strides is 1. */
@@ -83,9 +83,10 @@ struct cpu_gemm_table {
     void (*end)(void);
     /* Products of few rows: reads B once and keeps nothing of it. NULL: use another table's. */
     void (*dot)(const cpu_dot *d);
-    /* n elements (a whole number of blocks) of a row in its storage type, as floats; NULL where the
-     * type is no operand of products. */
-    void (*unpack[EAI_DTYPE_COUNT])(float *out, const uint8_t *row, int64_t n);
+    /* Elements first .. first + n of a row in its storage type, as floats; both are multiples of
+     * CPU_BLOCK, except that n may reach to the row's end. NULL where the type is no operand of
+     * products. */
+    void (*unpack[EAI_DTYPE_COUNT])(float *out, const uint8_t *row, int64_t first, int64_t n);
 };
 #define CPU_MAX_NC 512
 

@@ -19,21 +19,25 @@
 /* ---- Rows of every storage format
  * ------------------------------------------------------------------ */
 
-/* Plain types may end in the middle of 32 elements: those are read from a copy. */
+/* Elements first .. first + n of a row; `first` is a multiple of 32. Plain types may end in the
+ * middle of 32 elements: those are read from a copy. */
 #define DEFINE_UNPACK(id, name)                                                                    \
-    static void unpack_##name(float *out, const uint8_t *row, int64_t n)                           \
+    static void unpack_##name(float *out, const uint8_t *row, int64_t first, int64_t n)            \
     {                                                                                              \
         int64_t i = 0;                                                                             \
-        for (; i + 32 <= n; i += 32, row += BYTES32_##id) {                                        \
-            v32 x = load32_##name(row);                                                            \
+        int at = (int)(first / 32 % PARTS_##id);                                                   \
+        row += first / (32 * PARTS_##id) * BYTES_##id;                                             \
+        for (; i + 32 <= n; i += 32) {                                                             \
+            v32 x = load32_##name(row, at);                                                        \
             for (int j = 0; j < N_PARTS; j++)                                                      \
                 vf_store(out + i + V * j, x.part[j]);                                              \
+            CPU_NEXT_PART(id, row, at);                                                            \
         }                                                                                          \
         if (i < n) {                                                                               \
-            uint8_t padded[BYTES32_##id] = {0};                                                    \
+            uint8_t padded[BYTES_##id] = {0};                                                      \
             float last[32];                                                                        \
-            memcpy(padded, row, (size_t)(n - i) * (BYTES32_##id / 32));                            \
-            v32 x = load32_##name(padded);                                                         \
+            memcpy(padded, row, (size_t)(n - i) * (BYTES_##id / 32));                              \
+            v32 x = load32_##name(padded, 0);                                                      \
             for (int j = 0; j < N_PARTS; j++)                                                      \
                 vf_store(last + V * j, x.part[j]);                                                 \
             memcpy(out + i, last, (size_t)(n - i) * sizeof(float));                                \
@@ -42,7 +46,7 @@
 CPU_FORMATS(DEFINE_UNPACK)
 #undef DEFINE_UNPACK
 
-typedef void (*unpack_fn)(float *out, const uint8_t *row, int64_t n);
+typedef void (*unpack_fn)(float *out, const uint8_t *row, int64_t first, int64_t n);
 
 static const unpack_fn unpackers[EAI_DTYPE_COUNT] = {
 #define ROW(id, name) [EAI_##id] = unpack_##name,
@@ -50,16 +54,21 @@ static const unpack_fn unpackers[EAI_DTYPE_COUNT] = {
 #undef ROW
 };
 
-/* Bytes of n elements, a whole number of blocks. */
 static const struct {
-    uint8_t block, bytes;
+    uint16_t block, bytes;
 } format_sizes[EAI_DTYPE_COUNT] = {
 #define ROW(id, name, block, bytes, st, kind) [EAI_##id] = {block, bytes},
     EAI_DTYPE_TABLE(ROW)
 #undef ROW
 };
 
-/* Where element `at` (the first one of a block) of row `r` of B lies. */
+/* Elements at .. at + n of row r of B; `at` is a multiple of 32. */
+CPU_INLINE void unpack_b(float *out, const cpu_gemm_b *b, int64_t r, int64_t at, int64_t n)
+{
+    unpackers[b->dtype](out, b->data + (size_t)r * b->row_bytes, at, n);
+}
+
+/* Where the block that holds element `at` of row r of B begins: in plain types the element. */
 static const uint8_t *find_element(const cpu_gemm_b *b, int64_t r, int64_t at)
 {
     return b->data + (size_t)r * b->row_bytes +

@@ -35,7 +35,7 @@ static void pack_strip_along_k(uint32_t *strip, const cpu_gemm_b *b, int w, int6
         int64_t part = MIN(CHUNK, k - c);
         int64_t units = 0;
         for (int j = 0; j < n; j++) {
-            unpackers[b->dtype](x, find_element(b, n0 + j, k0 + c), part);
+            unpack_b(x, b, n0 + j, k0 + c, part);
             units = round_floats(rows[j], x, part);
         }
         transpose(strip + c / 2 * w, w, w, rows, UNITS, n, units);
@@ -52,7 +52,7 @@ static void pack_along_n(uint32_t *strips, const cpu_gemm_b *b, int64_t n0, int6
     for (int64_t p = 0; p < padded; p += 2) {
         for (int odd = 0; odd < 2; odd++) {
             if (p + odd < k)
-                unpackers[b->dtype](rows[odd], find_element(b, k0 + p + odd, n0), n);
+                unpack_b(rows[odd], b, k0 + p + odd, n0, n);
             else
                 memset(rows[odd], 0, (size_t)n * sizeof(float));
         }

@@ -48,7 +48,7 @@ static void pack_strip_along_k(float *strip, const cpu_gemm_b *b, int w, int64_t
     for (int64_t c = 0; c < k; c += CHUNK) {
         int64_t part = MIN(CHUNK, k - c);
         for (int j = 0; j < n; j++)
-            unpackers[b->dtype](rows[j], find_element(b, n0 + j, k0 + c), part);
+            unpack_b(rows[j], b, n0 + j, k0 + c, part);
         transpose((uint32_t *)(void *)(strip + c * w), w, w, rows, CHUNK, n, part);
     }
 }
@@ -63,7 +63,7 @@ static void pack_along_n(float *strips, const cpu_gemm_b *b, int64_t n0, int64_t
     for (int64_t p = 0; p < k; p++) {
         const float *src = row;
         int64_t j = 0;
-        unpackers[b->dtype](row, find_element(b, k0 + p, n0), n);
+        unpack_b(row, b, k0 + p, n0, n);
         for (; j < n; j += NR) {
             int w = n - j <= V ? V : NR;
             for (int i = 0; i < w; i += V)

@@ -1,4 +1,7 @@
 /* Storage formats: one routine a format that yields 32 consecutive elements, in registers.
+ *
+ * load32_NAME(p, at) is elements 32 * at .. 32 * at + 31 of the block that begins at p. A block is
+ * as in dtype.h, but at least 32 elements: `at` is 0 but for the blocks of 256.
  * Everything that reads a format (rows of tables, panels in both orientations, one-row products) is
  * made of it.
  *
@@ -16,12 +19,21 @@ typedef struct v32 {
     vf part[N_PARTS];
 } v32;
 
-/* Bytes of 32 elements. */
+/* How often 32 elements, and how many bytes, a block has. */
 enum {
-#define CPU_BYTES32(id, name, block, bytes, st, kind) BYTES32_##id = (32 / (block)) * (bytes),
-    EAI_DTYPE_TABLE(CPU_BYTES32)
-#undef CPU_BYTES32
+#define CPU_SIZES(id, name, block, bytes, st, kind)                                                \
+    PARTS_##id = (block) > 32 ? (block) / 32 : 1,                                                  \
+    BYTES_##id = (block) > 32 ? (bytes) : 32 / (block) * (bytes),
+    EAI_DTYPE_TABLE(CPU_SIZES)
+#undef CPU_SIZES
 };
+
+/* Steps from 32 elements to the next, (p, at) as load32_NAME takes them. */
+#define CPU_NEXT_PART(id, p, at)                                                                   \
+    do {                                                                                           \
+        (at) = (at) + 1 < PARTS_##id ? (at) + 1 : 0;                                               \
+        (p) += (at) == 0 ? BYTES_##id : 0;                                                         \
+    } while (0)
 
 typedef uint8_t vb __attribute__((vector_size(V)));
 typedef int8_t vc __attribute__((vector_size(V)));
@@ -104,16 +116,18 @@ CPU_INLINE vf widen_f16(const uint8_t *p)
 #endif
 }
 
-CPU_INLINE v32 load32_f32(const uint8_t *p)
+CPU_INLINE v32 load32_f32(const uint8_t *p, int at)
 {
+    (void)at;
     v32 x;
     for (int i = 0; i < N_PARTS; i++)
         x.part[i] = vf_load(p + 4 * V * i);
     return x;
 }
 
-CPU_INLINE v32 load32_bf16(const uint8_t *p)
+CPU_INLINE v32 load32_bf16(const uint8_t *p, int at)
 {
+    (void)at;
     v32 x;
     for (int i = 0; i < N_PARTS; i++) {
         x.part[i] = (vf)(widen_u16(p + 2 * V * i) << 16);
@@ -121,8 +135,9 @@ CPU_INLINE v32 load32_bf16(const uint8_t *p)
     return x;
 }
 
-CPU_INLINE v32 load32_f16(const uint8_t *p)
+CPU_INLINE v32 load32_f16(const uint8_t *p, int at)
 {
+    (void)at;
     v32 x;
     for (int i = 0; i < N_PARTS; i++) {
         x.part[i] = widen_f16(p + 2 * V * i);
@@ -130,8 +145,9 @@ CPU_INLINE v32 load32_f16(const uint8_t *p)
     return x;
 }
 
-CPU_INLINE v32 load32_q8_0(const uint8_t *p)
+CPU_INLINE v32 load32_q8_0(const uint8_t *p, int at)
 {
+    (void)at;
     v32 x;
     float d = load_f16(p);
     for (int i = 0; i < N_PARTS; i++) {
@@ -152,8 +168,9 @@ CPU_INLINE v32 load_nibbles(const uint8_t *p)
     return x;
 }
 
-CPU_INLINE v32 load32_q4_0(const uint8_t *p)
+CPU_INLINE v32 load32_q4_0(const uint8_t *p, int at)
 {
+    (void)at;
     v32 x = load_nibbles(p + 2);
     float d = load_f16(p);
     for (int i = 0; i < N_PARTS; i++)
@@ -161,8 +178,9 @@ CPU_INLINE v32 load32_q4_0(const uint8_t *p)
     return x;
 }
 
-CPU_INLINE v32 load32_q4_1(const uint8_t *p)
+CPU_INLINE v32 load32_q4_1(const uint8_t *p, int at)
 {
+    (void)at;
     v32 x = load_nibbles(p + 4);
     float d = load_f16(p);
     float m = load_f16(p + 2);
