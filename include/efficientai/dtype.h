@@ -3,8 +3,8 @@
  * A row of a tensor (its last dimension) is a whole number of blocks. Plain types have blocks of
  * one element. Quantized types keep `block` elements in `bytes` bytes; they are operands of
  * products and of row look-ups, and are unpacked a panel at a time, never as a whole. To add a
- * storage format: a row here, its GGUF number in formats/gguf.c, and an unpack routine in
- * engine/cpu/unpack.inc.c. */
+ * storage format: a row here, its GGUF number in formats/gguf.c, its definition in
+ * graph/convert_*.c and an unpack routine in engine/cpu/unpack.inc.c. */
 #ifndef EAI_DTYPE_H
 #define EAI_DTYPE_H
 
@@ -28,10 +28,21 @@ extern "C" {
     X(I32,  "i32",    1,  4,      "I32",  INTEGER)  \
     X(I64,  "i64",    1,  8,      "I64",  INTEGER)  \
     X(U8,   "u8",     1,  1,      "U8",   INTEGER)  \
-    X(Q8_0, "q8_0",  32, 34,      NULL,   QUANTIZED) /* f16 d; 32 x i8:  x = d*q */                    \
-    X(Q4_0, "q4_0",  32, 18,      NULL,   QUANTIZED) /* f16 d; 16 x 2 nibbles: x = d*(q-8) */          \
-    X(Q4_1, "q4_1",  32, 20,      NULL,   QUANTIZED) /* f16 d, f16 m; 16 x 2 nibbles: x = d*q + m */
-/* nibble order of q4_x: byte j holds element j in its low half and element j+16 in its high half */
+    X(Q8_0,  "q8_0",    32,  34, NULL, QUANTIZED) /* f16 d; 32 x i8: x = d*q */                                  \
+    X(Q4_0,  "q4_0",    32,  18, NULL, QUANTIZED) /* f16 d; 16 x 2 nibbles: x = d*(q-8) */                       \
+    X(Q4_1,  "q4_1",    32,  20, NULL, QUANTIZED) /* f16 d, f16 m; 16 x 2 nibbles: x = d*q + m */                \
+    X(Q5_0,  "q5_0",    32,  22, NULL, QUANTIZED) /* f16 d; 32 fifth bits; 16 x 2 nibbles: x = d*(q-16) */       \
+    X(Q5_1,  "q5_1",    32,  24, NULL, QUANTIZED) /* f16 d, f16 m; 32 fifth bits; 16 x 2 nibbles: x = d*q + m */ \
+    X(IQ4_NL,"iq4_nl",  32,  18, NULL, QUANTIZED) /* f16 d; 16 x 2 nibbles: x = d*level[q], levels -127 .. 113 */ \
+    X(MXFP4, "mxfp4",   32,  17, NULL, QUANTIZED) /* u8 e; 16 x 2 nibbles: x = 2^(e-127) * E2M1(q) */            \
+    X(Q2_K,  "q2_K",   256,  84, NULL, QUANTIZED) /* 16 x (4 bits s, 4 bits m); 64 x 4 x 2 bits; f16 d, f16 dmin */ \
+    X(Q3_K,  "q3_K",   256, 110, NULL, QUANTIZED) /* 32 x 8 third bits; 64 x 4 x 2 bits; 16 x 6 bits s; f16 d */ \
+    X(Q4_K,  "q4_K",   256, 144, NULL, QUANTIZED) /* f16 d, f16 dmin; 8 x (6 bits s, 6 bits m); 128 x 2 nibbles */ \
+    X(Q5_K,  "q5_K",   256, 176, NULL, QUANTIZED) /* f16 d, f16 dmin; 8 x (6, 6); 32 x 8 fifth bits; 128 x 2 nibbles */ \
+    X(Q6_K,  "q6_K",   256, 210, NULL, QUANTIZED) /* 128 x 2 nibbles; 64 x 4 x 2 high bits; 16 x i8 s; f16 d */
+/* The nibbles of blocks of 32: byte j holds element j in its low half and element j+16 in its high
+ * half. Blocks of 256 ("k-quants") have groups of 16 (q2_K, q3_K, q6_K) or 32 elements with scales
+ * of their own: x = d*s*q - dmin*m; graph/convert_k.c says which bits are whose. */
 /* clang-format on */
 
 typedef enum eai_dtype {

@@ -80,14 +80,17 @@ typedef struct storage {
 } storage;
 
 static const storage storages[] = {
-    {"F32", 0, EAI_F32},    {"F16", 1, EAI_F16},  {"Q4_0", 2, EAI_Q4_0}, {"Q4_1", 3, EAI_Q4_1},
-    {"Q5_0", 6, -1},        {"Q5_1", 7, -1},      {"Q8_0", 8, EAI_Q8_0}, {"Q8_1", 9, -1},
-    {"Q2_K", 10, -1},       {"Q3_K", 11, -1},     {"Q4_K", 12, -1},      {"Q5_K", 13, -1},
-    {"Q6_K", 14, -1},       {"Q8_K", 15, -1},     {"IQ2_XXS", 16, -1},   {"IQ2_XS", 17, -1},
-    {"IQ3_XXS", 18, -1},    {"IQ1_S", 19, -1},    {"IQ4_NL", 20, -1},    {"IQ3_S", 21, -1},
-    {"IQ2_S", 22, -1},      {"IQ4_XS", 23, -1},   {"I8", 24, -1},        {"I16", 25, -1},
-    {"I32", 26, EAI_I32},   {"I64", 27, EAI_I64}, {"F64", 28, EAI_F64},  {"IQ1_M", 29, -1},
-    {"BF16", 30, EAI_BF16}, {"TQ1_0", 34, -1},    {"TQ2_0", 35, -1},     {"MXFP4", 39, -1},
+    {"F32", 0, EAI_F32},        {"F16", 1, EAI_F16},      {"Q4_0", 2, EAI_Q4_0},
+    {"Q4_1", 3, EAI_Q4_1},      {"Q5_0", 6, EAI_Q5_0},    {"Q5_1", 7, EAI_Q5_1},
+    {"Q8_0", 8, EAI_Q8_0},      {"Q8_1", 9, -1},          {"Q2_K", 10, EAI_Q2_K},
+    {"Q3_K", 11, EAI_Q3_K},     {"Q4_K", 12, EAI_Q4_K},   {"Q5_K", 13, EAI_Q5_K},
+    {"Q6_K", 14, EAI_Q6_K},     {"Q8_K", 15, -1},         {"IQ2_XXS", 16, -1},
+    {"IQ2_XS", 17, -1},         {"IQ3_XXS", 18, -1},      {"IQ1_S", 19, -1},
+    {"IQ4_NL", 20, EAI_IQ4_NL}, {"IQ3_S", 21, -1},        {"IQ2_S", 22, -1},
+    {"IQ4_XS", 23, -1},         {"I8", 24, -1},           {"I16", 25, -1},
+    {"I32", 26, EAI_I32},       {"I64", 27, EAI_I64},     {"F64", 28, EAI_F64},
+    {"IQ1_M", 29, -1},          {"BF16", 30, EAI_BF16},   {"TQ1_0", 34, -1},
+    {"TQ2_0", 35, -1},          {"MXFP4", 39, EAI_MXFP4},
 };
 
 typedef struct parser {
@@ -313,10 +316,11 @@ static eai_status find_storage(eai_dtype *out, parser *p, uint32_t number)
         if (storages[i].number != number)
             continue;
         if (storages[i].dtype < 0)
-            return eai_error_set(p->err, EAI_ERR_UNSUPPORTED,
-                                 "storage type %s is not supported (F32, F16, BF16, F64, I32, I64, "
-                                 "Q8_0, Q4_0 and Q4_1 are)",
-                                 storages[i].name);
+            return eai_error_set(
+                p->err, EAI_ERR_UNSUPPORTED,
+                "storage type %s is not supported (F32, F16, BF16, F64, I32, I64, "
+                "Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ4_NL and MXFP4 are)",
+                storages[i].name);
         *out = (eai_dtype)storages[i].dtype;
         return EAI_OK;
     }

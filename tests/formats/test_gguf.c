@@ -315,8 +315,12 @@ static void test_tensors_that_lie(void **state)
     refuse_tensor(3, (uint64_t[]){huge, huge, 0}, 0, 0, EAI_ERR_FORMAT, "too large");
     refuse_tensor(2, (uint64_t[]){huge, 1}, 0, 0, EAI_ERR_FORMAT, "does not fit");
     refuse_tensor(1, (uint64_t[]){31}, 8, 0, EAI_ERR_FORMAT, "rows must be a multiple of 32");
-    refuse_tensor(1, (uint64_t[]){256}, 12, 0, EAI_ERR_UNSUPPORTED,
-                  "tensor 'x': storage type Q4_K is not supported");
+    static const uint32_t k_quants[] = {10, 11, 12, 13, 14};
+    for (size_t i = 0; i < 5; i++)
+        refuse_tensor(1, (uint64_t[]){576}, k_quants[i], 0, EAI_ERR_FORMAT,
+                      "K: rows must be a multiple of 256");
+    refuse_tensor(1, (uint64_t[]){256}, 16, 0, EAI_ERR_UNSUPPORTED,
+                  "tensor 'x': storage type IQ2_XXS is not supported");
     refuse_tensor(1, (uint64_t[]){1}, 77, 0, EAI_ERR_UNSUPPORTED, "unknown storage type 77");
 }
 

@@ -73,7 +73,16 @@ put("gguf", "overlap", gguf([], [tensor("x", [16], 0, 0), tensor("y", [16], 0, 3
 put("gguf", "twice", gguf([], [tensor("x", [1], 0, 0), tensor("x", [1], 0, 32)], bytes(64)))
 put("gguf", "offset_huge", gguf([], [tensor("x", [1], 0, (1 << 64) - 32)], bytes(64)))
 put("gguf", "ne_huge", gguf([], [tensor("x", [1 << 62, 1 << 62, 0], 0, 0)], bytes(64)))
-put("gguf", "type_unknown", gguf([], [tensor("x", [32], 14, 0)], bytes(64)))
+put("gguf", "type_unknown", gguf([], [tensor("x", [256], 16, 0)], bytes(96)))
+put("gguf", "k_quant_of_32", gguf([], [tensor("x", [32], 14, 0)], bytes(224)))
+every, at = [], 0
+for kind, block, size in (
+    (2, 32, 18), (6, 32, 22), (7, 32, 24), (10, 256, 84), (11, 256, 110), (12, 256, 144), (13, 256, 176), (14, 256, 210), (20, 32, 18), (39, 32, 17)
+):
+    every.append(tensor(f"t{kind}", [block, 2], kind, at))
+    at += (2 * size + 31) // 32 * 32
+put("gguf", "block_types", gguf([], every, bytes(i % 253 for i in range(at))))
+put("gguf", "block_types_cut", gguf([], every, bytes(i % 253 for i in range(at - 32))))
 put("gguf", "tensors_huge", gguf([], [], n_tensors=(1 << 64) - 1))
 put("gguf", "meta_huge", gguf([], [], n_meta=65536))
 put("gguf", "array_huge", gguf([meta("a", 9, struct.pack("<IQ", 8, 1 << 61))], []))

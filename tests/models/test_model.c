@@ -201,7 +201,8 @@ static void test_logits_equal_plain_loops(void **state)
 static void test_every_storage_type_is_a_base(void **state)
 {
     (void)state;
-    static const eai_dtype types[] = {EAI_F16, EAI_BF16, EAI_Q8_0, EAI_Q4_0, EAI_Q4_1};
+    static const eai_dtype types[] = {EAI_F16,  EAI_BF16, EAI_Q8_0,   EAI_Q4_0, EAI_Q4_1,
+                                      EAI_Q5_0, EAI_Q5_1, EAI_IQ4_NL, EAI_MXFP4};
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         check_logits(types[i], true, 2e-5);
 }

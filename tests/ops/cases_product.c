@@ -50,6 +50,10 @@ static int build_linear_ce(eai_graph *g, const op_case *c, eai_tensor *const *in
     MATMUL_STORED(T, S2(1, 64), S2(33, 64), 1), MATMUL_STORED(T, S2(7, 64), S2(33, 64), 1), \
     MATMUL_STORED(T, S2(17, 33), S2(33, 64), 0), MATMUL_STORED(T, S2(1, 33), S2(33, 96), 0), \
     {EAI_OP_MATMUL, #T " large", build_matmul, {{FILL_VALUES, S2(65, 288)}, {FILL_FIXED, S2(129, 288), EAI_##T}}, {0, 1, 1}, .tolerance = 5e-6, .check_only = true}
+#define MATMUL_STORED_K(T) \
+    MATMUL_STORED(T, S2(1, 256), S2(9, 256), 1), MATMUL_STORED(T, S2(7, 256), S2(9, 256), 1), MATMUL_STORED(T, S2(5, 9), S2(9, 256), 0), \
+    {EAI_OP_MATMUL, #T " large", build_matmul, {{FILL_VALUES, S2(17, 512)}, {FILL_FIXED, S2(17, 512), EAI_##T}}, {0, 1, 1}, .tolerance = 5e-6, .check_only = true}, \
+    {EAI_OP_MATMUL, #T " backward", build_matmul, {{FILL_VALUES, S2(17, 16)}, {FILL_FIXED, S2(16, 512), EAI_##T}}, {0, 0, 1}, .tolerance = 5e-6, .check_only = true}
 #define GATHER(T, SHAPE, n, rows) \
     {EAI_OP_GATHER_ROWS, #T, build_gather_rows, {{FILL_FIXED, SHAPE, EAI_##T}, {FILL_IDS, S1(n), EAI_I32}}, {rows}}
 #define LINEAR_CE(T, F, t, d, v) \
@@ -68,9 +72,13 @@ static const op_case cases[] = {
     {EAI_OP_MATMUL, "large 11", build_matmul, {{FILL_VALUES, S2(257, 131)}, {FILL_VALUES, S2(67, 257)}}, {1, 1, 1}, .tolerance = 5e-6, .check_only = true},
     MATMUL_ADD(S2(7, 5), S2(5, 3), S2(7, 3), 0, 0), MATMUL_ADD(S2(7, 33), S2(17, 33), S2(7, 17), 0, 1), MATMUL_ADD(S2(5, 7), S2(5, 3), S2(7, 3), 1, 0),
     MATMUL_STORED_ALL(BF16), MATMUL_STORED_ALL(F16), MATMUL_STORED_ALL(Q8_0), MATMUL_STORED_ALL(Q4_0), MATMUL_STORED_ALL(Q4_1),
+    MATMUL_STORED_ALL(Q5_0), MATMUL_STORED_ALL(Q5_1), MATMUL_STORED_ALL(IQ4_NL), MATMUL_STORED_ALL(MXFP4),
+    MATMUL_STORED_K(Q2_K), MATMUL_STORED_K(Q3_K), MATMUL_STORED_K(Q4_K), MATMUL_STORED_K(Q5_K), MATMUL_STORED_K(Q6_K),
 
     GATHER(F32, S2(9, 17), 13, 9), GATHER(F32, S2(9, 17), 0, 9), GATHER(F16, S2(9, 32), 5, 9), GATHER(BF16, S2(9, 33), 5, 9),
     GATHER(Q8_0, S2(9, 64), 5, 9), GATHER(Q4_0, S2(9, 32), 5, 9), GATHER(Q4_1, S2(9, 96), 5, 9),
+    GATHER(Q5_0, S2(9, 64), 5, 9), GATHER(Q5_1, S2(9, 32), 5, 9), GATHER(IQ4_NL, S2(9, 96), 5, 9), GATHER(MXFP4, S2(9, 64), 5, 9),
+    GATHER(Q2_K, S2(9, 256), 5, 9), GATHER(Q3_K, S2(9, 512), 5, 9), GATHER(Q4_K, S2(9, 256), 5, 9), GATHER(Q5_K, S2(9, 512), 5, 9), GATHER(Q6_K, S2(9, 768), 5, 9),
     {EAI_OP_GATHER_ROWS, "differentiated", build_gather_rows, {{FILL_VALUES, S2(9, 7)}, {FILL_IDS, S1(13), EAI_I32}}, {9}},
     {EAI_OP_SCATTER_ROWS, NULL, build_scatter_rows, {{FILL_VALUES, S2(13, 17)}, {FILL_IDS, S1(13), EAI_I32}}, {9}},
     {EAI_OP_SCATTER_ROWS, NULL, build_scatter_rows, {{FILL_VALUES, S2(1, 1)}, {FILL_IDS, S1(1), EAI_I32}}, {2}},
@@ -79,6 +87,7 @@ static const op_case cases[] = {
 
     LINEAR_CE(F32, FILL_VALUES, 1, 3, 5), LINEAR_CE(F32, FILL_FIXED, 7, 8, 33), LINEAR_CE(F32, FILL_VALUES, 9, 17, 31),
     LINEAR_CE(Q4_1, FILL_FIXED, 9, 32, 65), LINEAR_CE(Q8_0, FILL_FIXED, 5, 64, 17), LINEAR_CE(BF16, FILL_FIXED, 17, 33, 40),
+    LINEAR_CE(Q6_K, FILL_FIXED, 5, 256, 33), LINEAR_CE(Q4_K, FILL_FIXED, 3, 512, 17),
     {EAI_OP_LINEAR_CE, "threads", build_linear_ce, {{FILL_VALUES, S2(130, 64)}, {FILL_FIXED, S2(700, 64), EAI_Q4_1}, {FILL_IDS, S1(130), EAI_I32}}, {700}, .tolerance = 1e-5, .check_only = true},
 };
 /* clang-format on */

@@ -35,8 +35,8 @@ def bits(a):
 
 
 out = {"generator": "tools/oracles/quant_values.py, gguf package", "x": bits(x)}
-for name, kind in (("q8_0", "Q8_0"), ("q4_0", "Q4_0"), ("q4_1", "Q4_1")):
+for kind in ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "MXFP4"):
     t = GGMLQuantizationType[kind]
     q = quants.quantize(x, t)
-    out[name] = {"bytes": q.tobytes().hex(), "values": bits(quants.dequantize(q, t))}
-print(json.dumps(out, separators=(",", ":")).replace('"q', '\n"q'))
+    out[kind.lower()] = {"bytes": q.tobytes().hex(), "values": bits(quants.dequantize(q, t))}
+print(json.dumps(out, separators=(",", ":")).replace('"q', '\n"q').replace('"mx', '\n"mx'))

@@ -20,7 +20,7 @@ CPU_INLINE void finish_dot(const cpu_dot *d, int64_t i, int64_t j, float sum)
 
 /* One routine a format and number of rows: m is a constant after inlining. */
 #define DEFINE_DOT(id, name)                                                                       \
-    CPU_INLINE void add_##name(vf acc[CPU_DOT_ROWS][N_PARTS], const uint8_t *w, int at,            \
+    CPU_INLINE void add_##name(vf acc[CPU_DOT_ROWS][N_PARTS], const uint8_t *w, unsigned at,       \
                                const float *x, int64_t ldx, const int m)                           \
     {                                                                                              \
         v32 b = load32_##name(w, at);                                                              \
@@ -36,10 +36,9 @@ CPU_INLINE void finish_dot(const cpu_dot *d, int64_t i, int64_t j, float sum)
         for (int64_t n = 0; n < d->n; n++) {                                                       \
             const uint8_t *w = d->b->data + (size_t)(d->n0 + n) * d->b->row_bytes;                 \
             vf acc[CPU_DOT_ROWS][N_PARTS] = {{{0}}};                                               \
-            int at = 0;                                                                            \
-            for (int64_t k = 0; k < whole; k += 32) {                                              \
-                add_##name(acc, w, at, d->x + k, d->ldx, m);                                       \
-                CPU_NEXT_PART(id, w, at);                                                          \
+            for (int64_t k = 0; k < whole; k += 32 * PARTS_##id, w += BYTES_##id) {                \
+                _Pragma("GCC unroll 8") for (unsigned at = 0; at < PARTS_##id; at++)               \
+                    add_##name(acc, w, at, d->x + k + 32 * at, d->ldx, m);                         \
             }                                                                                      \
             if (rest) {                                                                            \
                 uint8_t padded[BYTES_##id] = {0};                                                  \

@@ -19,27 +19,39 @@
 /* ---- Rows of every storage format
  * ------------------------------------------------------------------ */
 
-/* Elements first .. first + n of a row; `first` is a multiple of 32. Plain types may end in the
- * middle of 32 elements: those are read from a copy. */
+/* Elements first .. first + n of a row; `first` is a multiple of 32. Whole blocks of 256 are
+ * unrolled: their parts differ in shifts and scales, which are constants then. Plain types may end
+ * in the middle of 32 elements: those are read from a copy. */
 #define DEFINE_UNPACK(id, name)                                                                    \
+    CPU_INLINE void store_##name(float *out, const uint8_t *p, unsigned at)                        \
+    {                                                                                              \
+        v32 x = load32_##name(p, at);                                                              \
+        for (int j = 0; j < N_PARTS; j++)                                                          \
+            vf_store(out + V * j, x.part[j]);                                                      \
+    }                                                                                              \
     static void unpack_##name(float *out, const uint8_t *row, int64_t first, int64_t n)            \
     {                                                                                              \
         int64_t i = 0;                                                                             \
-        int at = (int)(first / 32 % PARTS_##id);                                                   \
         row += first / (32 * PARTS_##id) * BYTES_##id;                                             \
-        for (; i + 32 <= n; i += 32) {                                                             \
-            v32 x = load32_##name(row, at);                                                        \
-            for (int j = 0; j < N_PARTS; j++)                                                      \
-                vf_store(out + i + V * j, x.part[j]);                                              \
-            CPU_NEXT_PART(id, row, at);                                                            \
+        if (PARTS_##id > 1) {                                                                      \
+            unsigned at = (unsigned)(first / 32) % PARTS_##id;                                     \
+            for (; i < n && at % PARTS_##id != 0; i += 32)                                         \
+                store_##name(out + i, row, at++);                                                  \
+            row += at > 0 ? BYTES_##id : 0;                                                        \
+        }                                                                                          \
+        for (; i + 32 * PARTS_##id <= n; i += 32 * PARTS_##id, row += BYTES_##id) {                \
+            _Pragma("GCC unroll 8") for (unsigned at = 0; at < PARTS_##id; at++)                   \
+                store_##name(out + i + 32 * at, row, at);                                          \
+        }                                                                                          \
+        if (PARTS_##id > 1) {                                                                      \
+            for (unsigned at = 0; i < n; i += 32)                                                  \
+                store_##name(out + i, row, at++);                                                  \
         }                                                                                          \
         if (i < n) {                                                                               \
             uint8_t padded[BYTES_##id] = {0};                                                      \
             float last[32];                                                                        \
             memcpy(padded, row, (size_t)(n - i) * (BYTES_##id / 32));                              \
-            v32 x = load32_##name(padded, 0);                                                      \
-            for (int j = 0; j < N_PARTS; j++)                                                      \
-                vf_store(last + V * j, x.part[j]);                                                 \
+            store_##name(last, padded, 0);                                                         \
             memcpy(out + i, last, (size_t)(n - i) * sizeof(float));                                \
         }                                                                                          \
     }

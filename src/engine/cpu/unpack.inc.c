@@ -8,6 +8,8 @@
  * To add a format: its row in dtype.h, a load32_NAME here and a row in CPU_FORMATS. Included by
  * gemm.inc.c. */
 
+#include <stdbool.h>
+
 #include <efficientai/convert.h>
 
 #if defined(__F16C__)
@@ -27,13 +29,6 @@ enum {
     EAI_DTYPE_TABLE(CPU_SIZES)
 #undef CPU_SIZES
 };
-
-/* Steps from 32 elements to the next, (p, at) as load32_NAME takes them. */
-#define CPU_NEXT_PART(id, p, at)                                                                   \
-    do {                                                                                           \
-        (at) = (at) + 1 < PARTS_##id ? (at) + 1 : 0;                                               \
-        (p) += (at) == 0 ? BYTES_##id : 0;                                                         \
-    } while (0)
 
 typedef uint8_t vb __attribute__((vector_size(V)));
 typedef int8_t vc __attribute__((vector_size(V)));
@@ -116,7 +111,7 @@ CPU_INLINE vf widen_f16(const uint8_t *p)
 #endif
 }
 
-CPU_INLINE v32 load32_f32(const uint8_t *p, int at)
+CPU_INLINE v32 load32_f32(const uint8_t *p, unsigned at)
 {
     (void)at;
     v32 x;
@@ -125,7 +120,7 @@ CPU_INLINE v32 load32_f32(const uint8_t *p, int at)
     return x;
 }
 
-CPU_INLINE v32 load32_bf16(const uint8_t *p, int at)
+CPU_INLINE v32 load32_bf16(const uint8_t *p, unsigned at)
 {
     (void)at;
     v32 x;
@@ -135,7 +130,7 @@ CPU_INLINE v32 load32_bf16(const uint8_t *p, int at)
     return x;
 }
 
-CPU_INLINE v32 load32_f16(const uint8_t *p, int at)
+CPU_INLINE v32 load32_f16(const uint8_t *p, unsigned at)
 {
     (void)at;
     v32 x;
@@ -145,7 +140,7 @@ CPU_INLINE v32 load32_f16(const uint8_t *p, int at)
     return x;
 }
 
-CPU_INLINE v32 load32_q8_0(const uint8_t *p, int at)
+CPU_INLINE v32 load32_q8_0(const uint8_t *p, unsigned at)
 {
     (void)at;
     v32 x;
@@ -168,7 +163,7 @@ CPU_INLINE v32 load_nibbles(const uint8_t *p)
     return x;
 }
 
-CPU_INLINE v32 load32_q4_0(const uint8_t *p, int at)
+CPU_INLINE v32 load32_q4_0(const uint8_t *p, unsigned at)
 {
     (void)at;
     v32 x = load_nibbles(p + 2);
@@ -178,7 +173,7 @@ CPU_INLINE v32 load32_q4_0(const uint8_t *p, int at)
     return x;
 }
 
-CPU_INLINE v32 load32_q4_1(const uint8_t *p, int at)
+CPU_INLINE v32 load32_q4_1(const uint8_t *p, unsigned at)
 {
     (void)at;
     v32 x = load_nibbles(p + 4);
@@ -189,6 +184,236 @@ CPU_INLINE v32 load32_q4_1(const uint8_t *p, int at)
     return x;
 }
 
+/* 32 numbers of five bits, less 16 where `centred`: nibbles and fifth bits, of which lane l of part
+ * i has bit V * i + l. */
+CPU_INLINE v32 load_fives(const uint8_t *nibbles, const uint8_t *high, const bool centred)
+{
+    static const uint32_t bits[32] = {
+        0x1,       0x2,       0x4,       0x8,       0x10,       0x20,       0x40,       0x80,
+        0x100,     0x200,     0x400,     0x800,     0x1000,     0x2000,     0x4000,     0x8000,
+        0x10000,   0x20000,   0x40000,   0x80000,   0x100000,   0x200000,   0x400000,   0x800000,
+        0x1000000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000, 0x80000000};
+    v32 x = load_nibbles(nibbles);
+    uint32_t word;
+    memcpy(&word, high, sizeof(word));
+    for (int i = 0; i < N_PARTS; i++) {
+        vu mask;
+        memcpy(&mask, bits + V * i, sizeof(mask));
+        if (centred)
+            x.part[i] -= (vf)((vu)((mask & word) == 0) & 0x41800000u); /* 16.0f */
+        else
+            x.part[i] += (vf)((vu)((mask & word) == mask) & 0x41800000u);
+    }
+    return x;
+}
+
+CPU_INLINE v32 load32_q5_0(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    v32 x = load_fives(p + 6, p + 2, true);
+    float d = load_f16(p);
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] *= d;
+    return x;
+}
+
+CPU_INLINE v32 load32_q5_1(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    v32 x = load_fives(p + 8, p + 4, false);
+    float d = load_f16(p);
+    float m = load_f16(p + 2);
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] = x.part[i] * d + m;
+    return x;
+}
+
+/* 32 nibbles as the levels that they are numbers of, times d. */
+CPU_INLINE v32 load_levels(const uint8_t *p, const int8_t *levels, float d)
+{
+    v32 x;
+#if V == 8 && defined(__AVX2__)
+    __m128i table = _mm_loadu_si128((const __m128i *)(const void *)levels);
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(b, _mm_set1_epi8(15)));
+    __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(b, 4), _mm_set1_epi8(15)));
+    x.part[0] = (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(low));
+    x.part[1] = (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(low, 8)));
+    x.part[2] = (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(high));
+    x.part[3] = (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(high, 8)));
+#elif V == 16 && defined(__AVX512F__)
+    __m512 table = (__m512) __builtin_convertvector(widen_i8((const uint8_t *)levels), vf);
+    __m512i b = (__m512i)widen_u8(p);
+    x.part[0] = (vf)_mm512_permutexvar_ps(b, table); /* of which it takes the low 4 bits */
+    x.part[1] = (vf)_mm512_permutexvar_ps(_mm512_srli_epi32(b, 4), table);
+#else
+    float lanes[32];
+    for (int j = 0; j < 16; j++) {
+        lanes[j] = levels[p[j] & 15];
+        lanes[j + 16] = levels[p[j] >> 4];
+    }
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] = vf_load(lanes + V * i);
+#endif
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] *= d;
+    return x;
+}
+
+CPU_INLINE v32 load32_iq4_nl(const uint8_t *p, unsigned at)
+{
+    static const int8_t levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                      1,    13,   25,  38,  53,  69,  89,  113};
+    (void)at;
+    return load_levels(p + 2, levels, load_f16(p));
+}
+
+/* Levels are twice those of E2M1, the scale is half of 2^(e - 127). */
+CPU_INLINE v32 load32_mxfp4(const uint8_t *p, unsigned at)
+{
+    static const int8_t levels[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    uint32_t e = p[0];
+    uint32_t subnormal = 0x00200000u << (e & 1);
+    uint32_t normal = (e - 1) << 23;
+    uint32_t bits = e < 2 ? subnormal : normal;
+    (void)at;
+    return load_levels(p + 1, levels, eai_f32_from_bits(bits));
+}
+
+/* ---- Blocks of 256, see graph/convert_k.c
+ * ------------------------------------------------------------------ */
+
+/* 32 bytes; they are combined before they are widened. */
+#define BYTES_WIDTH (V == 4 ? 16 : 32)
+#define N_BYTES     (32 / BYTES_WIDTH)
+typedef uint8_t bytes8 __attribute__((vector_size(BYTES_WIDTH)));
+typedef uint16_t bytes16 __attribute__((vector_size(BYTES_WIDTH)));
+typedef struct b32 {
+    bytes8 part[N_BYTES];
+} b32;
+
+/* byte >> shift & mask. No shift of bytes exists; what comes from the neighbour is masked away. */
+CPU_INLINE b32 take_bits(const uint8_t *p, unsigned shift, uint8_t mask)
+{
+    b32 x;
+    for (int i = 0; i < N_BYTES; i++) {
+        memcpy(&x.part[i], p + BYTES_WIDTH * i, BYTES_WIDTH);
+        x.part[i] = (bytes8)((bytes16)x.part[i] >> shift) & mask;
+    }
+    return x;
+}
+
+/* (low | high << shift) - less; nothing is shifted out of a byte. */
+CPU_INLINE b32 join_bits(b32 low, b32 high, int shift, uint8_t less)
+{
+    for (int i = 0; i < N_BYTES; i++)
+        low.part[i] = (low.part[i] | (bytes8)((bytes16)high.part[i] << shift)) - less;
+    return low;
+}
+
+CPU_INLINE v32 widen_b32(b32 x)
+{
+    v32 wide;
+    uint8_t bytes[32];
+    for (int i = 0; i < N_BYTES; i++)
+        memcpy(bytes + BYTES_WIDTH * i, &x.part[i], BYTES_WIDTH);
+    for (int i = 0; i < N_PARTS; i++)
+        wide.part[i] = __builtin_convertvector(widen_i8(bytes + V * i), vf);
+    return wide;
+}
+
+/* x * d[0] - m[0] for the first 16 elements, d[1] and m[1] for the others. */
+CPU_INLINE v32 scale_halves(v32 x, const float *d, const float *m)
+{
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] = x.part[i] * d[i * V / 16] - m[i * V / 16];
+    return x;
+}
+
+CPU_INLINE v32 load32_q2_k(const uint8_t *p, unsigned at)
+{
+    const uint8_t *two = p + 16 + 32 * (at / 4);
+    float d = load_f16(p + 80);
+    float dmin = load_f16(p + 82);
+    int s0 = p[2 * at];
+    int s1 = p[2 * at + 1];
+    float scales[2] = {d * (float)(s0 & 15), d * (float)(s1 & 15)};
+    float minima[2] = {dmin * (float)(s0 >> 4), dmin * (float)(s1 >> 4)};
+    return scale_halves(widen_b32(take_bits(two, 2 * (at % 4), 3)), scales, minima);
+}
+
+/* Scale k of q3_K, whose 12 bytes begin at p. */
+CPU_INLINE float scale_q3_k(const uint8_t *p, unsigned k)
+{
+    int low = p[k % 8] >> 4 * (k / 8) & 15;
+    int high = p[8 + k % 4] >> 2 * (k / 4) & 3;
+    return (float)((low | high << 4) - 32);
+}
+
+CPU_INLINE v32 load32_q3_k(const uint8_t *p, unsigned at)
+{
+    const uint8_t *two = p + 32 + 32 * (at / 4);
+    float d = load_f16(p + 108);
+    float scales[2] = {d * scale_q3_k(p + 96, 2 * at), d * scale_q3_k(p + 96, 2 * at + 1)};
+    b32 q = join_bits(take_bits(two, 2 * (at % 4), 3), take_bits(p, at, 1), 2, 4);
+    v32 x = widen_b32(q);
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] *= scales[i * V / 16];
+    return x;
+}
+
+/* Scale and minimum of part `at` of q4_K and q5_K, whose 12 bytes begin at p. */
+CPU_INLINE void scale_q4_k(int *s, int *m, const uint8_t *p, unsigned at)
+{
+    const uint8_t *q = p + at % 4;
+    bool last = at > 3;
+    *s = last ? (q[8] & 15) | q[0] >> 6 << 4 : q[0] & 63;
+    *m = last ? q[8] >> 4 | q[4] >> 6 << 4 : q[4] & 63;
+}
+
+CPU_INLINE v32 load32_q4_k(const uint8_t *p, unsigned at)
+{
+    const uint8_t *nibbles = p + 16 + 32 * (at / 2);
+    int s;
+    int m;
+    v32 x = widen_b32(take_bits(nibbles, 4 * (at % 2), 15));
+    scale_q4_k(&s, &m, p + 4, at);
+    float d = load_f16(p) * (float)s;
+    float dmin = load_f16(p + 2) * (float)m;
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] = x.part[i] * d - dmin;
+    return x;
+}
+
+CPU_INLINE v32 load32_q5_k(const uint8_t *p, unsigned at)
+{
+    const uint8_t *nibbles = p + 48 + 32 * (at / 2);
+    int s;
+    int m;
+    b32 q = join_bits(take_bits(nibbles, 4 * (at % 2), 15), take_bits(p + 16, at, 1), 4, 0);
+    v32 x = widen_b32(q);
+    scale_q4_k(&s, &m, p + 4, at);
+    float d = load_f16(p) * (float)s;
+    float dmin = load_f16(p + 2) * (float)m;
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] = x.part[i] * d - dmin;
+    return x;
+}
+
+CPU_INLINE v32 load32_q6_k(const uint8_t *p, unsigned at)
+{
+    const uint8_t *nibbles = p + 64 * (at / 4) + 32 * (at % 2);
+    const uint8_t *two = p + 128 + 32 * (at / 4);
+    const int8_t *s = (const int8_t *)p + 192 + 2 * at;
+    float d = load_f16(p + 208);
+    float scales[2] = {d * (float)s[0], d * (float)s[1]};
+    b32 low = take_bits(nibbles, 4 * (at % 4 / 2), 15);
+    v32 x = widen_b32(join_bits(low, take_bits(two, 2 * (at % 4), 3), 4, 32));
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] *= scales[i * V / 16];
+    return x;
+}
+
 /*      enum  routine */
 #define CPU_FORMATS(X)                                                                             \
     X(F32, f32)                                                                                    \
@@ -196,4 +421,13 @@ CPU_INLINE v32 load32_q4_1(const uint8_t *p, int at)
     X(F16, f16)                                                                                    \
     X(Q8_0, q8_0)                                                                                  \
     X(Q4_0, q4_0)                                                                                  \
-    X(Q4_1, q4_1)
+    X(Q4_1, q4_1)                                                                                  \
+    X(Q5_0, q5_0)                                                                                  \
+    X(Q5_1, q5_1)                                                                                  \
+    X(IQ4_NL, iq4_nl)                                                                              \
+    X(MXFP4, mxfp4)                                                                                \
+    X(Q2_K, q2_k)                                                                                  \
+    X(Q3_K, q3_k)                                                                                  \
+    X(Q4_K, q4_k)                                                                                  \
+    X(Q5_K, q5_k)                                                                                  \
+    X(Q6_K, q6_k)
