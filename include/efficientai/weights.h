@@ -78,10 +78,6 @@ EAI_API EAI_CHECKED eai_status eai_weights_add_borrowed(eai_weights *w, const ch
                                                         eai_dtype dtype, const eai_shape *shape,
                                                         const void *data, eai_error *err);
 
-/* Sets a metadata entry, replacing one of that key. Key and value are copied. */
-EAI_API EAI_CHECKED eai_status eai_weights_set_string(eai_weights *w, const char *key,
-                                                      const char *value, eai_error *err);
-
 /* --- tensors --- */
 
 EAI_API const char *eai_weights_path(const eai_weights *w); /* or the label; borrowed */
@@ -130,6 +126,28 @@ EAI_API bool eai_weights_get_strings(eai_meta_strings *out, const eai_weights *w
 EAI_API const int64_t *eai_weights_get_ints(size_t *n, const eai_weights *w, const char *key);
 EAI_API const double *eai_weights_get_floats(size_t *n, const eai_weights *w, const char *key);
 
+/* Each sets an entry, replacing one of that key (of any type). Key and value are copied. GGUF files
+ * store numbers as llama.cpp looks for them: integers as u32, else i32, else i64 (elements of
+ * arrays i32, else i64), floats as f32 (f64 beyond its range). Entries that came from a file keep
+ * their type there. */
+EAI_API EAI_CHECKED eai_status eai_weights_set_string(eai_weights *w, const char *key,
+                                                      const char *value, eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_weights_set_int(eai_weights *w, const char *key, int64_t value,
+                                                   eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_weights_set_float(eai_weights *w, const char *key, double value,
+                                                     eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_weights_set_bool(eai_weights *w, const char *key, bool value,
+                                                    eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_weights_set_strings(eai_weights *w, const char *key,
+                                                       const eai_meta_strings *values,
+                                                       eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_weights_set_ints(eai_weights *w, const char *key,
+                                                    const int64_t *values, size_t n,
+                                                    eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_weights_set_floats(eai_weights *w, const char *key,
+                                                      const double *values, size_t n,
+                                                      eai_error *err);
+
 /* --- writing --- */
 
 /* Makes `n_rows` rows of tensor `t` from row `first` on, in its storage format, at `out`. A row is
@@ -141,6 +159,15 @@ typedef struct eai_weights_save_opts {
     eai_weights_fill fill; /* for tensors whose data is NULL */
     void *fill_ud;
 } eai_weights_save_opts;
+
+/* Writes tensors and all metadata as a GGUF file of version 3, in their order, aligned to metadata
+ * "general.alignment" (32 without it). It appears whole or not at all. Where "general.architecture"
+ * is "llama", tensors get back the names and the row order that opening took from them. Refused
+ * with EAI_ERR_UNSUPPORTED: u8 tensors, 5 dimensions, names in the file of more than 63 bytes.
+ * `opts` as below; rows of a tensor whose order changes are made all at once. */
+EAI_API EAI_CHECKED eai_status eai_weights_save_gguf(const eai_weights *w, const char *path,
+                                                     const eai_weights_save_opts *opts,
+                                                     eai_error *err);
 
 /* Writes tensors and string metadata as a safetensors file, byte for byte the same for the same
  * content (tensors by decreasing alignment, then by name, as the reference does; keys sorted). The

@@ -1,4 +1,5 @@
-/* GGUF, the model file of llama.cpp: the reader (versions 2 and 3, little-endian).
+/* GGUF, the model file of llama.cpp: the reader (versions 2 and 3, little-endian). The writer is
+ * gguf_write.c.
  *
  * The file, every number little-endian, nothing aligned before the tensor data:
  *
@@ -26,50 +27,29 @@
 #include <efficientai/alloc.h>
 
 #include "base/reader.h"
-#include "formats/weights_internal.h"
+#include "formats/gguf.h"
 
 #include "base/banned.h"
-
-#define DEFAULT_ALIGNMENT 32
-#define MAX_ALIGNMENT     65536
-#define MAX_DIMS          4
-
-typedef enum value_type {
-    VALUE_U8,
-    VALUE_I8,
-    VALUE_U16,
-    VALUE_I16,
-    VALUE_U32,
-    VALUE_I32,
-    VALUE_F32,
-    VALUE_BOOL,
-    VALUE_STRING,
-    VALUE_ARRAY,
-    VALUE_U64,
-    VALUE_I64,
-    VALUE_F64,
-    VALUE_COUNT
-} value_type;
 
 /* The least number of bytes that a value takes, and what it becomes (alone, in an array). */
 static const struct {
     size_t bytes;
     eai_meta_type scalar;
     eai_meta_type array;
-} values[VALUE_COUNT] = {
-    [VALUE_U8] = {1, EAI_META_INT, EAI_META_INTS},
-    [VALUE_I8] = {1, EAI_META_INT, EAI_META_INTS},
-    [VALUE_U16] = {2, EAI_META_INT, EAI_META_INTS},
-    [VALUE_I16] = {2, EAI_META_INT, EAI_META_INTS},
-    [VALUE_U32] = {4, EAI_META_INT, EAI_META_INTS},
-    [VALUE_I32] = {4, EAI_META_INT, EAI_META_INTS},
-    [VALUE_F32] = {4, EAI_META_FLOAT, EAI_META_FLOATS},
-    [VALUE_BOOL] = {1, EAI_META_BOOL, EAI_META_INTS},
-    [VALUE_STRING] = {8, EAI_META_STRING, EAI_META_STRINGS},
-    [VALUE_ARRAY] = {12, EAI_META_NONE, EAI_META_NONE},
-    [VALUE_U64] = {8, EAI_META_INT, EAI_META_INTS},
-    [VALUE_I64] = {8, EAI_META_INT, EAI_META_INTS},
-    [VALUE_F64] = {8, EAI_META_FLOAT, EAI_META_FLOATS},
+} values[GGUF__COUNT] = {
+    [GGUF__U8] = {1, EAI_META_INT, EAI_META_INTS},
+    [GGUF__I8] = {1, EAI_META_INT, EAI_META_INTS},
+    [GGUF__U16] = {2, EAI_META_INT, EAI_META_INTS},
+    [GGUF__I16] = {2, EAI_META_INT, EAI_META_INTS},
+    [GGUF__U32] = {4, EAI_META_INT, EAI_META_INTS},
+    [GGUF__I32] = {4, EAI_META_INT, EAI_META_INTS},
+    [GGUF__F32] = {4, EAI_META_FLOAT, EAI_META_FLOATS},
+    [GGUF__BOOL] = {1, EAI_META_BOOL, EAI_META_INTS},
+    [GGUF__STRING] = {8, EAI_META_STRING, EAI_META_STRINGS},
+    [GGUF__ARRAY] = {12, EAI_META_NONE, EAI_META_NONE},
+    [GGUF__U64] = {8, EAI_META_INT, EAI_META_INTS},
+    [GGUF__I64] = {8, EAI_META_INT, EAI_META_INTS},
+    [GGUF__F64] = {8, EAI_META_FLOAT, EAI_META_FLOATS},
 };
 
 /* GGUF's storage types. Those without a type of ours are listed so that the error can name them. */
@@ -92,6 +72,17 @@ static const storage storages[] = {
     {"IQ1_M", 29, -1},          {"BF16", 30, EAI_BF16},   {"TQ1_0", 34, -1},
     {"TQ2_0", 35, -1},          {"MXFP4", 39, EAI_MXFP4},
 };
+
+bool gguf__find_number(uint32_t *out, eai_dtype t)
+{
+    for (size_t i = 0; i < sizeof(storages) / sizeof(storages[0]); i++) {
+        if (storages[i].dtype == (int)t) {
+            *out = storages[i].number;
+            return true;
+        }
+    }
+    return false;
+}
 
 typedef struct parser {
     eai_reader r;
@@ -146,31 +137,31 @@ static eai_status take_name(const char **out, parser *p)
 
 /* --- metadata --- */
 
-static eai_status take_integer(int64_t *out, parser *p, value_type type)
+static eai_status take_integer(int64_t *out, parser *p, gguf__type type)
 {
     uint64_t big = 0;
 
     switch (type) {
-    case VALUE_U8:
-    case VALUE_BOOL:
+    case GGUF__U8:
+    case GGUF__BOOL:
         *out = eai_reader_u8(&p->r);
         break;
-    case VALUE_I8:
+    case GGUF__I8:
         *out = (int)eai_reader_i8(&p->r);
         break;
-    case VALUE_U16:
+    case GGUF__U16:
         *out = eai_reader_u16(&p->r);
         break;
-    case VALUE_I16:
+    case GGUF__I16:
         *out = eai_reader_i16(&p->r);
         break;
-    case VALUE_U32:
+    case GGUF__U32:
         *out = eai_reader_u32(&p->r);
         break;
-    case VALUE_I32:
+    case GGUF__I32:
         *out = eai_reader_i32(&p->r);
         break;
-    case VALUE_I64:
+    case GGUF__I64:
         *out = eai_reader_i64(&p->r);
         break;
     default:
@@ -183,15 +174,15 @@ static eai_status take_integer(int64_t *out, parser *p, value_type type)
     if (big > INT64_MAX)
         return eai_error_set(p->err, EAI_ERR_FORMAT, "%llu is above the largest integer allowed",
                              (unsigned long long)big);
-    if (type == VALUE_BOOL && *out > 1)
+    if (type == GGUF__BOOL && *out > 1)
         return eai_error_set(p->err, EAI_ERR_FORMAT, "a boolean is %lld (0 and 1 are allowed)",
                              (long long)*out);
     return EAI_OK;
 }
 
-static eai_status take_float(double *out, parser *p, value_type type)
+static eai_status take_float(double *out, parser *p, gguf__type type)
 {
-    *out = type == VALUE_F32 ? (double)eai_reader_f32(&p->r) : eai_reader_f64(&p->r);
+    *out = type == GGUF__F32 ? (double)eai_reader_f32(&p->r) : eai_reader_f64(&p->r);
     return p->r.failed ? cut_short(p) : EAI_OK;
 }
 
@@ -215,9 +206,9 @@ static eai_status take_array(weights__meta *m, parser *p)
 
     if (p->r.failed)
         return cut_short(p);
-    if (type >= VALUE_COUNT)
+    if (type >= GGUF__COUNT)
         return eai_error_set(p->err, EAI_ERR_FORMAT, "unknown element type %u", type);
-    if (type == VALUE_ARRAY)
+    if (type == GGUF__ARRAY)
         return eai_error_set(p->err, EAI_ERR_UNSUPPORTED, "arrays of arrays are not supported");
     if (count > eai_reader_left(&p->r) / values[type].bytes)
         return eai_error_set(p->err, EAI_ERR_FORMAT,
@@ -225,6 +216,7 @@ static eai_status take_array(weights__meta *m, parser *p)
                              (unsigned long long)count, eai_reader_left(&p->r));
     size_t n = (size_t)count;
     m->type = values[type].array;
+    m->stored = (int)type;
     if (m->type == EAI_META_STRINGS)
         return take_strings(&m->as.strings, p, n);
     if (m->type == EAI_META_FLOATS) {
@@ -232,7 +224,7 @@ static eai_status take_array(weights__meta *m, parser *p)
         if (!v)
             return no_memory(p, count);
         for (size_t i = 0; i < n; i++)
-            EAI_TRY(take_float(&v[i], p, (value_type)type));
+            EAI_TRY(take_float(&v[i], p, (gguf__type)type));
         m->as.floats.v = v;
         m->as.floats.n = n;
         return EAI_OK;
@@ -241,7 +233,7 @@ static eai_status take_array(weights__meta *m, parser *p)
     if (!v)
         return no_memory(p, count);
     for (size_t i = 0; i < n; i++)
-        EAI_TRY(take_integer(&v[i], p, (value_type)type));
+        EAI_TRY(take_integer(&v[i], p, (gguf__type)type));
     m->as.ints.v = v;
     m->as.ints.n = n;
     return EAI_OK;
@@ -256,23 +248,24 @@ static eai_status take_value(weights__meta *m, parser *p)
 
     if (p->r.failed)
         return cut_short(p);
-    if (type >= VALUE_COUNT)
+    if (type >= GGUF__COUNT)
         return eai_error_set(p->err, EAI_ERR_FORMAT, "unknown value type %u", type);
-    if (type == VALUE_ARRAY)
+    if (type == GGUF__ARRAY)
         return take_array(m, p);
     m->type = values[type].scalar;
+    m->stored = (int)type;
     switch (m->type) {
     case EAI_META_STRING:
         EAI_TRY(take_string(&text, &n, p));
         return copy_string(&m->as.s, p, text, n);
     case EAI_META_FLOAT:
-        return take_float(&m->as.f, p, (value_type)type);
+        return take_float(&m->as.f, p, (gguf__type)type);
     case EAI_META_BOOL:
-        EAI_TRY(take_integer(&number, p, VALUE_BOOL));
+        EAI_TRY(take_integer(&number, p, GGUF__BOOL));
         m->as.b = number != 0;
         return EAI_OK;
     default:
-        return take_integer(&m->as.i, p, (value_type)type);
+        return take_integer(&m->as.i, p, (gguf__type)type);
     }
 }
 
@@ -291,19 +284,19 @@ static eai_status take_metadata(parser *p, uint64_t count)
     return weights__index_meta(p->w, p->err);
 }
 
-static eai_status read_alignment(uint64_t *out, parser *p)
+eai_status gguf__read_alignment(uint64_t *out, const eai_weights *w, eai_error *err)
 {
-    int64_t alignment = DEFAULT_ALIGNMENT;
-    eai_meta_type type = eai_weights_meta_type(p->w, "general.alignment");
+    int64_t alignment = GGUF__ALIGNMENT;
+    eai_meta_type type = eai_weights_meta_type(w, "general.alignment");
 
     if (type != EAI_META_NONE && type != EAI_META_INT)
-        return eai_error_set(p->err, EAI_ERR_FORMAT, "metadata 'general.alignment' is no integer");
-    (void)eai_weights_get_int(&alignment, p->w, "general.alignment");
-    if (alignment < 8 || alignment > MAX_ALIGNMENT || (alignment & (alignment - 1)) != 0)
+        return eai_error_set(err, EAI_ERR_FORMAT, "metadata 'general.alignment' is no integer");
+    (void)eai_weights_get_int(&alignment, w, "general.alignment");
+    if (alignment < 8 || alignment > GGUF__MAX_ALIGNMENT || (alignment & (alignment - 1)) != 0)
         return eai_error_set(
-            p->err, EAI_ERR_FORMAT,
+            err, EAI_ERR_FORMAT,
             "metadata 'general.alignment' is %lld (powers of two from 8 to %d are allowed)",
-            (long long)alignment, MAX_ALIGNMENT);
+            (long long)alignment, GGUF__MAX_ALIGNMENT);
     *out = (uint64_t)alignment;
     return EAI_OK;
 }
@@ -335,9 +328,9 @@ static eai_status take_tensor(eai_weight_tensor *t, weights__span *s, parser *p)
 
     if (p->r.failed)
         return cut_short(p);
-    if (n_dims > MAX_DIMS)
+    if (n_dims > GGUF__MAX_DIMS)
         return eai_error_set(p->err, EAI_ERR_FORMAT, "%u dimensions (0 to %d are allowed)", n_dims,
-                             MAX_DIMS);
+                             GGUF__MAX_DIMS);
     t->shape.n_dims = (int)n_dims;
     for (uint32_t i = 0; i < n_dims; i++) {
         uint64_t ne = eai_reader_u64(&p->r);
@@ -438,14 +431,14 @@ eai_status gguf__parse(eai_weights *w, const uint8_t *data, size_t n, eai_error 
     parser p = {.w = w, .err = err};
     uint64_t n_tensors = 0;
     uint64_t n_meta = 0;
-    uint64_t alignment = DEFAULT_ALIGNMENT;
+    uint64_t alignment = GGUF__ALIGNMENT;
     weights__span *spans = NULL;
     eai_status st = EAI_OK;
 
     eai_reader_init(&p.r, data, n);
     EAI_TRY(take_header(&n_tensors, &n_meta, &p));
     EAI_TRY(take_metadata(&p, n_meta));
-    EAI_TRY(read_alignment(&alignment, &p));
+    EAI_TRY(gguf__read_alignment(&alignment, w, err));
     spans = eai_alloc_array((size_t)n_tensors, sizeof(*spans));
     if (!spans)
         return no_memory(&p, n_tensors);

@@ -11,7 +11,8 @@
  *     w.reshape(heads, 2, d/2, K).swapaxes(1, 2).reshape(heads * d, K)
  * so GGUF's row (head h, pair i, half s) at h*d + 2*i + s is Hugging Face's row h*d + s*(d/2) + i,
  * and that is what unpermute() copies back. Whole rows move, so quantized blocks stay as they are,
- * bit for bit. The cost is a copy of these two projections, some 6 % of a model. */
+ * bit for bit. The cost is a copy of these two projections, some 6 % of a model. Writing a GGUF
+ * file goes the other way, row by row. */
 #include <string.h>
 
 #include <efficientai/alloc.h>
@@ -103,8 +104,15 @@ static eai_status translate(const char **hf, row_order *order, eai_arena *arena,
     return *hf ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a name");
 }
 
-/* Copies a projection's rows into memory of our own, in Hugging Face's order (see the top). */
-static eai_status unpermute(eai_weights *w, eai_weight_tensor *t, int64_t heads, eai_error *err)
+int64_t hf_layout__find_row(int64_t row, int64_t rows, int64_t heads)
+{
+    int64_t d = rows / heads;
+    int64_t within = row % d;
+    return row - within + within % 2 * (d / 2) + within / 2;
+}
+
+/* Whether the tensor has an even number of whole rows for each head. */
+static eai_status check_rows(const eai_weight_tensor *t, int64_t heads, eai_error *err)
 {
     int64_t rows = t->shape.n_dims > 0 ? t->shape.dim[0] : 0;
     int block = eai_dtype_get(t->dtype)->block;
@@ -114,21 +122,22 @@ static eai_status unpermute(eai_weights *w, eai_weight_tensor *t, int64_t heads,
         return eai_error_set(err, EAI_ERR_FORMAT,
                              "%lld rows are not an even number for each of %lld heads",
                              (long long)rows, (long long)heads);
+    return EAI_OK;
+}
+
+/* Copies a projection's rows into memory of our own, in Hugging Face's order (see the top). */
+static eai_status unpermute(eai_weights *w, eai_weight_tensor *t, int64_t heads, eai_error *err)
+{
+    EAI_TRY(check_rows(t, heads, err));
+    int64_t rows = t->shape.dim[0];
     size_t row_bytes = t->bytes / (size_t)rows;
-    size_t d = (size_t)(rows / heads);
     const uint8_t *from = t->data;
     uint8_t *to = eai_arena_alloc_aligned(w->arena, 64, t->bytes);
     if (!to)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu bytes", t->bytes);
-    for (size_t h = 0; h < (size_t)heads; h++) {
-        for (size_t half = 0; half < 2; half++) {
-            for (size_t i = 0; i < d / 2; i++) {
-                size_t hf_row = h * d + half * (d / 2) + i;
-                size_t gguf_row = h * d + 2 * i + half;
-                memcpy(to + hf_row * row_bytes, from + gguf_row * row_bytes, row_bytes);
-            }
-        }
-    }
+    for (int64_t row = 0; row < rows; row++)
+        memcpy(to + (size_t)hf_layout__find_row(row, rows, heads) * row_bytes,
+               from + (size_t)row * row_bytes, row_bytes);
     t->data = to;
     return EAI_OK;
 }
@@ -147,16 +156,28 @@ static eai_status read_heads(int64_t *out, const eai_weights *w, const char *key
     return EAI_OK;
 }
 
-eai_status hf_layout__apply(eai_weights *w, eai_error *err)
+/* The heads of queries and of keys where the metadata names the architecture "llama", else 0. */
+static eai_status find_heads(int64_t *heads, int64_t *kv_heads, const eai_weights *w,
+                             eai_error *err)
 {
     const char *architecture = eai_weights_get_string(w, "general.architecture");
+
+    *heads = 0;
+    *kv_heads = 0;
+    if (!architecture || strcmp(architecture, "llama") != 0)
+        return EAI_OK;
+    EAI_TRY(read_heads(heads, w, "llama.attention.head_count", 0, err));
+    return read_heads(kv_heads, w, "llama.attention.head_count_kv", *heads, err);
+}
+
+eai_status hf_layout__apply(eai_weights *w, eai_error *err)
+{
     int64_t heads = 0;
     int64_t kv_heads = 0;
 
-    if (!architecture || strcmp(architecture, "llama") != 0)
+    EAI_TRY(find_heads(&heads, &kv_heads, w, err));
+    if (heads == 0)
         return EAI_OK;
-    EAI_TRY(read_heads(&heads, w, "llama.attention.head_count", 0, err));
-    EAI_TRY(read_heads(&kv_heads, w, "llama.attention.head_count_kv", heads, err));
     for (size_t i = 0; i < w->n_tensors; i++) {
         eai_weight_tensor *t = &w->tensors[i];
         const char *hf = NULL;
@@ -171,4 +192,62 @@ eai_status hf_layout__apply(eai_weights *w, eai_error *err)
             t->name = hf;
     }
     return EAI_OK;
+}
+
+/* The inverse of translate(): *gguf is NULL for a name that is not in the tables. */
+static eai_status translate_back(const char **gguf, row_order *order, eai_arena *arena,
+                                 const char *name, eai_error *err)
+{
+    static const char prefix[] = "model.layers.";
+    size_t digits = 0;
+
+    *gguf = NULL;
+    *order = ROWS_STAY;
+    for (size_t i = 0; i < COUNT(llama_names); i++) {
+        if (strcmp(llama_names[i].hf, name) == 0) {
+            *gguf = llama_names[i].gguf;
+            return EAI_OK;
+        }
+    }
+    if (strncmp(name, prefix, strlen(prefix)) != 0)
+        return EAI_OK;
+    const char *number = name + strlen(prefix);
+    digits = strspn(number, "0123456789");
+    const char *suffix = strrchr(name, '.');
+    if (digits == 0 || digits > 6 || (digits > 1 && *number == '0') || number[digits] != '.' ||
+        suffix <= number + digits ||
+        (strcmp(suffix, ".weight") != 0 && strcmp(suffix, ".bias") != 0))
+        return EAI_OK;
+    const char *stem = number + digits + 1;
+    for (size_t i = 0; i < COUNT(llama_block_names); i++) {
+        const renaming *r = &llama_block_names[i];
+        if (strlen(r->hf) != (size_t)(suffix - stem) || strncmp(r->hf, stem, strlen(r->hf)) != 0)
+            continue;
+        *order = r->order;
+        *gguf = eai_arena_printf(arena, "blk.%.*s.%s%s", (int)digits, number, r->gguf, suffix);
+        return *gguf ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a name");
+    }
+    return EAI_OK;
+}
+
+eai_status hf_layout__restore(const char **name, int64_t *heads, eai_arena *arena,
+                              const eai_weights *w, const eai_weight_tensor *t, eai_error *err)
+{
+    int64_t q_heads = 0;
+    int64_t kv_heads = 0;
+    const char *gguf = NULL;
+    row_order order = ROWS_STAY;
+
+    *name = t->name;
+    *heads = 0;
+    EAI_TRY(find_heads(&q_heads, &kv_heads, w, err));
+    if (q_heads == 0)
+        return EAI_OK;
+    EAI_TRY(translate_back(&gguf, &order, arena, t->name, err));
+    if (gguf)
+        *name = gguf;
+    if (order == ROWS_STAY)
+        return EAI_OK;
+    *heads = order == ROWS_OF_HEADS ? q_heads : kv_heads;
+    return check_rows(t, *heads, err);
 }

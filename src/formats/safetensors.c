@@ -29,7 +29,6 @@
 
 #define MAX_HEADER   ((size_t)100000000)
 #define METADATA_KEY "__metadata__"
-#define FILL_BYTES   ((size_t)4 << 20) /* of rows that a fill callback makes at a time */
 #define DTYPE_NAMES  "F64, F32, F16, BF16, I64, I32 and U8"
 
 /* --- reading --- */
@@ -303,33 +302,6 @@ static void print_header(eai_strbuf *b, const eai_weights *w, const eai_weight_t
     eai_strbuf_repeat(b, ' ', (8 - b->length % 8) % 8);
 }
 
-/* A tensor whose bytes the caller makes, some rows at a time. */
-static eai_status write_filled(eai_file_writer *f, const eai_weight_tensor *t,
-                               const eai_weights_save_opts *opts, eai_error *err)
-{
-    int64_t row = t->shape.n_dims ? t->shape.dim[t->shape.n_dims - 1] : 1;
-    size_t row_bytes = eai_row_bytes(t->dtype, row);
-    eai_status st = EAI_OK;
-
-    if (t->bytes == 0)
-        return EAI_OK;
-    int64_t n_rows = (int64_t)(t->bytes / row_bytes);
-    int64_t at_once = row_bytes < FILL_BYTES ? (int64_t)(FILL_BYTES / row_bytes) : 1;
-    if (at_once > n_rows)
-        at_once = n_rows;
-    void *rows = eai_alloc_aligned(64, (size_t)at_once * row_bytes);
-    if (!rows)
-        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %lld rows", (long long)at_once);
-    for (int64_t first = 0; first < n_rows && st == EAI_OK; first += at_once) {
-        int64_t n = n_rows - first < at_once ? n_rows - first : at_once;
-        st = opts->fill(rows, t, first, n, opts->fill_ud, err);
-        if (st == EAI_OK)
-            st = eai_file_writer_write(f, rows, (size_t)n * row_bytes, err);
-    }
-    eai_free(rows);
-    return st;
-}
-
 static eai_status write_file(const char *path, const eai_strbuf *header, size_t n,
                              const eai_weight_tensor **order, const eai_weights_save_opts *opts,
                              eai_error *err)
@@ -344,12 +316,8 @@ static eai_status write_file(const char *path, const eai_strbuf *header, size_t 
         st = eai_file_writer_write(f, length, sizeof(length), err);
     if (st == EAI_OK)
         st = eai_file_writer_write(f, header->data, header->length, err);
-    for (size_t i = 0; i < n && st == EAI_OK; i++) {
-        if (!order[i]->data)
-            st = write_filled(f, order[i], opts, err);
-        else
-            st = eai_file_writer_write(f, order[i]->data, order[i]->bytes, err);
-    }
+    for (size_t i = 0; i < n && st == EAI_OK; i++)
+        st = weights__write_tensor(f, order[i], opts, err);
     return eai_file_writer_finish(f, st, err);
 }
 

@@ -2,7 +2,7 @@
  *
  * Why: models, adapters, merges and exports share one way to name and find weights, whatever file
  * they came from. Not here: the files themselves (gguf.c, safetensors.c), the translation of names
- * (hf_layout.c), getters of metadata (weights_meta.c). Start at eai_weights_open(). */
+ * (hf_layout.c), metadata (weights_meta.c). Start at eai_weights_open(). */
 #include <efficientai/weights.h>
 
 #include <stdlib.h>
@@ -326,33 +326,23 @@ eai_status eai_weights_add_borrowed(eai_weights *w, const char *name, eai_dtype 
     return st == EAI_OK ? st : eai_error_context(err, st, "%s: tensor '%.200s'", w->label, name);
 }
 
-static eai_status set_string(eai_weights *w, const char *key, const char *value, eai_error *err)
+eai_status weights__set_meta(eai_weights *w, const weights__meta *m, eai_error *err)
 {
     bool found = false;
-    weights__meta m = {.type = EAI_META_STRING};
-    size_t at = search_names(w->meta_order, w->n_meta, key, &found);
+    size_t at = search_names(w->meta_order, w->n_meta, m->key, &found);
 
-    m.key = eai_arena_strdup(w->arena, key);
-    m.as.s = eai_arena_strdup(w->arena, value);
-    if (!m.key || !m.as.s)
-        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu bytes", strlen(value));
     if (found) {
-        m.key = w->meta_order[at].name;
-        w->meta[w->meta_order[at].at] = m;
+        weights__meta *old = &w->meta[w->meta_order[at].at];
+        const char *key = old->key;
+        *old = *m;
+        old->key = key;
         return EAI_OK;
     }
-    EAI_TRY(weights__append_meta(w, &m, err));
-    eai_status st = insert_name(&w->meta_order, w->n_meta - 1, m.key, err);
+    EAI_TRY(weights__append_meta(w, m, err));
+    eai_status st = insert_name(&w->meta_order, w->n_meta - 1, m->key, err);
     if (st != EAI_OK)
         w->n_meta--;
     return st;
-}
-
-eai_status eai_weights_set_string(eai_weights *w, const char *key, const char *value,
-                                  eai_error *err)
-{
-    eai_status st = set_string(w, key, value, err);
-    return st == EAI_OK ? st : eai_error_context(err, st, "%s: metadata '%s'", w->label, key);
 }
 
 /* --- looking --- */

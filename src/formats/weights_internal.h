@@ -18,6 +18,7 @@
 typedef struct weights__meta {
     const char *key;
     eai_meta_type type;
+    int stored; /* of numbers: GGUF's type (gguf.h), of an array that of its elements */
     union {
         bool b;
         int64_t i;
@@ -77,6 +78,9 @@ typedef struct weights__span {
 /* Sorts by begin, then by end. */
 void weights__sort_spans(weights__span *spans, size_t n);
 
+/* Adds an entry or replaces the one of that key. All that *m points to lies in w's arena. */
+eai_status weights__set_meta(eai_weights *w, const weights__meta *m, eai_error *err);
+
 /* The metadata of that key or NULL. */
 const weights__meta *weights__find_meta(const eai_weights *w, const char *key);
 
@@ -89,8 +93,20 @@ eai_status weights__size(size_t *bytes, eai_dtype dtype, const eai_shape *shape,
 eai_status gguf__parse(eai_weights *w, const uint8_t *data, size_t n, eai_error *err);
 eai_status safetensors__parse(eai_weights *w, const uint8_t *data, size_t n, eai_error *err);
 
+/* The bytes of a tensor, in one go or made by opts->fill some rows at a time (weights_write.c). */
+eai_status weights__write_tensor(eai_file_writer *f, const eai_weight_tensor *t,
+                                 const eai_weights_save_opts *opts, eai_error *err);
+
 /* hf_layout.c: names and row order of Hugging Face, by the architecture that the metadata names.
  * Before weights__index, after weights__index_meta. */
 eai_status hf_layout__apply(eai_weights *w, eai_error *err);
+
+/* The way back, for writing: what a GGUF file calls tensor `t` (in `arena`, or t->name itself), and
+ * for how many heads its rows are interleaved there (0: they stay). */
+eai_status hf_layout__restore(const char **name, int64_t *heads, eai_arena *arena,
+                              const eai_weights *w, const eai_weight_tensor *t, eai_error *err);
+
+/* The row of Hugging Face's order that is row `row` of GGUF's, of `rows` for `heads` heads. */
+int64_t hf_layout__find_row(int64_t row, int64_t rows, int64_t heads);
 
 #endif

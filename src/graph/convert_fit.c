@@ -133,7 +133,7 @@ static void round_line(convert__fit *f, int group, const float *x, const double 
 {
     int scale = nearest(l.s * inverse((double)f->d), g->scale_low, g->scale_high);
     int min = nearest(l.m * inverse((double)f->dmin), 0, g->scale_high);
-    double least = INFINITY;
+    double least = (double)INFINITY;
 
     for (int ds = -1; ds <= 1; ds++) {
         for (int dm = -1; dm <= 1; dm++) {

@@ -23,7 +23,8 @@ enum {
     HASH_STREAM_LORA_A = 1,
     HASH_STREAM_LORA_B = 2,
     HASH_STREAM_WEIGHTS = 3,
-    HASH_STREAM_IDS = 4
+    HASH_STREAM_IDS = 4,
+    HASH_STREAM_GGUF = 6
 };
 
 uint64_t hash_fill_bits(uint64_t stream, uint64_t tensor, uint64_t element);

@@ -19,6 +19,7 @@ STREAM_LORA_B = 2  # initial B where it is not zero
 STREAM_WEIGHTS = 3  # weights of the tiny model
 STREAM_IDS = 4  # token ids of the tiny model's sequences: hash % vocabulary
 STREAM_VOCAB = 5  # vocabulary entries whose logits are kept: hash % vocabulary
+STREAM_GGUF = 6  # tensors of the file that tests/formats/test_gguf_write.c writes
 STREAM_SIGNS = 10  # 10, 11, 12, 13: the four projections
 
 
