@@ -140,6 +140,10 @@ EAI_API eai_tensor *eai_swiglu(eai_graph *g, eai_tensor *gate, eai_tensor *up);
 /* Rotary position embedding, half-rotated as in Hugging Face's Llama: pairs (i, i + D/2).
  * x [T, H, D], positions I32 [T], angle = position * theta^(-2i/D) (Su et al. 2021). */
 EAI_API eai_tensor *eai_rope(eai_graph *g, eai_tensor *x, eai_tensor *positions, double theta);
+/* The same with the frequency of pair i divided by factors[i], F32 [D/2]: what models stretched to
+ * longer contexts ask for. The factors get no gradient. */
+EAI_API eai_tensor *eai_rope_scaled(eai_graph *g, eai_tensor *x, eai_tensor *positions,
+                                    eai_tensor *factors, double theta);
 /* softmax(scale * q k^T) v, query t attending to keys start[t] <= j < end[t]. One rule for all
  * masks that are intervals: causal (end = t+1), packed examples (start = first token of the
  * example), a cache (end = position + 1), sliding windows, bidirectional. An empty interval gives
@@ -147,6 +151,10 @@ EAI_API eai_tensor *eai_rope(eai_graph *g, eai_tensor *x, eai_tensor *positions,
  * H, D]. */
 EAI_API eai_tensor *eai_attention(eai_graph *g, eai_tensor *q, eai_tensor *k, eai_tensor *v,
                                   eai_tensor *start, eai_tensor *end, double scale);
+/* max(start, end - width), I32 [T]: intervals cut to their last `width` keys. With it as `start`,
+ * attention sees a sliding window. */
+EAI_API eai_tensor *eai_window_start(eai_graph *g, eai_tensor *start, eai_tensor *end,
+                                     int64_t width);
 /* Additive mask of the same intervals: 0 inside, -inf outside; [Tq, n_keys]. */
 EAI_API eai_tensor *eai_interval_mask(eai_graph *g, eai_tensor *start, eai_tensor *end,
                                       int64_t n_keys);

@@ -288,10 +288,11 @@ RULE(swiglu)
 RULE(rope)
 {
     if (want[0]) {
-        eai_tensor *in[] = {dout[0], n->in[1]};
+        eai_tensor *in[] = {dout[0], n->in[1], n->n_in == 3 ? n->in[2] : NULL};
         eai_op_params p = n->params;
         p.rope.inverse = !p.rope.inverse;
-        eai_node *d = dout[0] ? graph__add_node(g, EAI_OP_ROPE, in, 2, &p, NULL, EAI_F32) : NULL;
+        eai_node *d =
+            dout[0] ? graph__add_node(g, EAI_OP_ROPE, in, n->n_in, &p, NULL, EAI_F32) : NULL;
         din[0] = d ? d->out[0] : NULL;
     }
     return true;

@@ -547,6 +547,20 @@ eai_tensor *eai_rope(eai_graph *g, eai_tensor *x, eai_tensor *positions, double 
     return add2(g, EAI_OP_ROPE, x, positions, &p);
 }
 
+eai_tensor *eai_rope_scaled(eai_graph *g, eai_tensor *x, eai_tensor *positions, eai_tensor *factors,
+                            double theta)
+{
+    eai_tensor *in[] = {x, positions, factors};
+    eai_op_params p = {.rope = {theta, false}};
+    return add(g, EAI_OP_ROPE, in, 3, &p, NULL);
+}
+
+eai_tensor *eai_window_start(eai_graph *g, eai_tensor *start, eai_tensor *end, int64_t width)
+{
+    eai_op_params p = {.window_start = {width}};
+    return add2(g, EAI_OP_WINDOW_START, start, end, &p);
+}
+
 eai_tensor *eai_attention(eai_graph *g, eai_tensor *q, eai_tensor *k, eai_tensor *v,
                           eai_tensor *start, eai_tensor *end, double scale)
 {

@@ -64,6 +64,9 @@ typedef union eai_op_params {
         int64_t n_keys;
     } interval_mask;
     struct {
+        int64_t width;
+    } window_start;
+    struct {
         double p;
         int64_t stream;
     } dropout;

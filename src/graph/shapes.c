@@ -242,7 +242,22 @@ bool infer_rope(eai_graph *g, eai_node *n)
         return false;
     if (x->n_dims != 3 || x->dim[2] % 2 != 0)
         return refuse(g, n, "[T, heads, even D] is needed", n->in[0], NULL);
+    if (n->n_in == 3 && (n->in[2]->dtype != EAI_F32 ||
+                         !eai_shape_equal(&n->in[2]->shape, &EAI_SHAPE1(x->dim[2] / 2))))
+        return refuse(g, n, "an f32 factor for each of D/2 pairs is needed", n->in[0], n->in[2]);
     return need_vector_i32(g, n, 1, x->dim[0]) && set_out(n, 0, *x);
+}
+
+bool infer_window_start(eai_graph *g, eai_node *n)
+{
+    const eai_shape *start = &n->in[0]->shape;
+    if (!need_vector_i32(g, n, 0, -1) || !need_vector_i32(g, n, 1, start->dim[0]))
+        return false;
+    if (n->params.window_start.width < 1)
+        return refuse(g, n, "a window of at least 1 is needed", n->in[0], NULL);
+    n->out[0]->dtype = EAI_I32;
+    n->out[0]->shape = *start;
+    return true;
 }
 
 bool infer_interval(eai_graph *g, eai_node *n)

@@ -19,6 +19,7 @@ bool infer_scatter_rows(eai_graph *g, eai_node *n);
 bool infer_rms_norm(eai_graph *g, eai_node *n);
 bool infer_rope(eai_graph *g, eai_node *n);
 bool infer_interval(eai_graph *g, eai_node *n);
+bool infer_window_start(eai_graph *g, eai_node *n);
 bool infer_attention(eai_graph *g, eai_node *n);
 bool infer_attention_grad(eai_graph *g, eai_node *n);
 bool infer_linear_ce(eai_graph *g, eai_node *n);

@@ -23,6 +23,7 @@ typedef enum op_fill {
     FILL_FIXED,     /* -1 .. 1, of any storage type, not differentiated: eai_weight */
     FILL_MASKED,    /* -2 .. 2, every third -inf, the first row all -inf; not differentiated */
     FILL_SQUARES,   /* 0 .. 1, not differentiated */
+    FILL_FACTORS,   /* 0.5 .. 8.5, f32 in every backend, not differentiated: eai_weight */
     FILL_HYPER,     /* AdamW's learning rate and bias corrections */
     FILL_IDS,       /* i32, -1 .. p[0], both just outside of 0 .. p[0]-1 included */
     FILL_POSITIONS, /* i32, scattered up to 5000 */

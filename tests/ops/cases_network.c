@@ -49,6 +49,13 @@ static int build_rope(eai_graph *g, const op_case *c, eai_tensor *const *in, eai
     return 1;
 }
 
+static int build_rope_scaled(eai_graph *g, const op_case *c, eai_tensor *const *in,
+                             eai_tensor **out)
+{
+    out[0] = eai_rope_scaled(g, in[0], in[1], in[2], c->p[0]);
+    return 1;
+}
+
 static int build_dropout(eai_graph *g, const op_case *c, eai_tensor *const *in, eai_tensor **out)
 {
     out[0] = eai_dropout(g, in[0], in[1], c->p[0], (int64_t)c->p[1]);
@@ -72,6 +79,8 @@ static int build_dropout(eai_graph *g, const op_case *c, eai_tensor *const *in, 
     {EAI_OP_SWIGLU_GRAD, "both", build_swiglu_grad, {{FILL_VALUES, SHAPE}, {FILL_VALUES, SHAPE}, {FILL_VALUES, SHAPE}}, {3}}
 #define ROPE(SHAPE, t) \
     {EAI_OP_ROPE, NULL, build_rope, {{FILL_VALUES, SHAPE}, {FILL_POSITIONS, S1(t), EAI_I32}}, {10000}}
+#define ROPE_SCALED(t, heads, d) \
+    {EAI_OP_ROPE, "scaled", build_rope_scaled, {{FILL_VALUES, S3(t, heads, d)}, {FILL_POSITIONS, S1(t), EAI_I32}, {FILL_FACTORS, S1(d / 2)}}, {10000}}
 #define DROPOUT(SHAPE, probability, stream) \
     {EAI_OP_DROPOUT, #probability, build_dropout, {{FILL_VALUES, SHAPE}, {FILL_SEED, S1(2), EAI_I32}}, {probability, stream}}
 
@@ -87,6 +96,7 @@ static const op_case cases[] = {
     {EAI_OP_SWIGLU, "threads", build_swiglu, {{FILL_VALUES, S1(30001)}, {FILL_VALUES, S1(30001)}}, .check_only = true},
     ROPE(S3(5, 1, 2), 5), ROPE(S3(5, 3, 14), 5), ROPE(S3(7, 2, 16), 7), ROPE(S3(3, 2, 30), 3), ROPE(S3(3, 2, 34), 3), ROPE(S3(2, 3, 64), 2), ROPE(S3(0, 2, 8), 0),
     {EAI_OP_ROPE, "threads", build_rope, {{FILL_VALUES, S3(90, 9, 64)}, {FILL_POSITIONS, S1(90), EAI_I32}}, {100000}, .check_only = true},
+    ROPE_SCALED(5, 1, 2), ROPE_SCALED(5, 3, 14), ROPE_SCALED(3, 2, 34), ROPE_SCALED(0, 2, 8),
     DROPOUT(S1(1), 0.5, 1), DROPOUT(S1(7), 0.1, 2), DROPOUT(S2(5, 13), 0.3, 3), DROPOUT(S1(64), 0.9, 4), DROPOUT(S1(65), 0, 5), DROPOUT(S1(0), 0.5, 6),
     {EAI_OP_DROPOUT, "threads", build_dropout, {{FILL_VALUES, S1(30001)}, {FILL_SEED, S1(2), EAI_I32}}, {0.05, 1e9}, .check_only = true},
 };

@@ -40,6 +40,13 @@ static int build_interval_mask(eai_graph *g, const op_case *c, eai_tensor *const
     return 1;
 }
 
+static int build_window_start(eai_graph *g, const op_case *c, eai_tensor *const *in,
+                              eai_tensor **out)
+{
+    out[0] = eai_window_start(g, in[0], in[1], (int64_t)c->p[1]);
+    return 1;
+}
+
 /* clang-format off */
 #define FILLED(value, ...) {EAI_OP_FILL, NULL, build_fill, .p = {value}, .shape = __VA_ARGS__}
 #define RESHAPE(from, ...) {EAI_OP_RESHAPE, NULL, build_reshape, {{FILL_VALUES, from}}, .shape = __VA_ARGS__}
@@ -48,6 +55,8 @@ static int build_interval_mask(eai_graph *g, const op_case *c, eai_tensor *const
 #define SUM(from, axes, keep) {EAI_OP_SUM, "axes " #axes, build_sum, {{FILL_VALUES, from}}, {axes, keep}}
 #define MASK(n, keys, kind) \
     {EAI_OP_INTERVAL_MASK, NULL, build_interval_mask, {{FILL_START, S1(n), EAI_I32}, {FILL_END, S1(n), EAI_I32}}, {keys}, .mask = kind}
+#define WINDOW(n, keys, width, kind) \
+    {EAI_OP_WINDOW_START, NULL, build_window_start, {{FILL_START, S1(n), EAI_I32}, {FILL_END, S1(n), EAI_I32}}, {keys, width}, .mask = kind, .check_only = true}
 
 static const op_case cases[] = {
     FILLED(0, S0), FILLED(1.5, S1(17)), FILLED(-2, S2(3, 33)), FILLED(0.25, S1(40000)),
@@ -70,6 +79,8 @@ static const op_case cases[] = {
     {EAI_OP_SUM, "threads, rows", build_sum, {{FILL_VALUES, S2(200, 600)}}, {2, 0}, .check_only = true},
 
     MASK(5, 5, MASK_CAUSAL), MASK(17, 17, MASK_PACKED), MASK(9, 33, MASK_RAGGED),
+    WINDOW(1, 1, 1, MASK_CAUSAL), WINDOW(17, 17, 5, MASK_CAUSAL), WINDOW(65, 65, 8, MASK_PACKED), WINDOW(33, 33, 1000, MASK_CAUSAL),
+    WINDOW(16, 40, 3, MASK_RAGGED), WINDOW(0, 8, 3, MASK_CAUSAL),
 };
 /* clang-format on */
 

@@ -17,7 +17,8 @@ bool op_leaf_is_differentiable(const op_leaf *l)
 
 bool op_leaf_is_float(const op_leaf *l)
 {
-    return l->fill != FILL_NONE && l->fill != FILL_FIXED && l->dtype != EAI_I32;
+    return l->fill != FILL_NONE && l->fill != FILL_FIXED && l->fill != FILL_FACTORS &&
+           l->dtype != EAI_I32;
 }
 
 /* ---- numbers ---- */
@@ -77,6 +78,8 @@ static double make_value(eai_rng *rng, const op_case *c, const op_leaf *l, int64
         return masked(rng, l, i);
     case FILL_SQUARES:
         return u;
+    case FILL_FACTORS:
+        return u * 8 + 0.5;
     case FILL_HYPER:
         return hyper[i];
     case FILL_IDS:
@@ -152,7 +155,7 @@ static eai_tensor *make_leaf(eai_graph *g, op_run *r, int k)
     const op_leaf *l = &r->c->in[k];
     char name[16];
     snprintf(name, sizeof(name), "in%d", k);
-    if (l->fill == FILL_FIXED) {
+    if (l->fill == FILL_FIXED || l->fill == FILL_FACTORS) {
         r->memory[k] = pack(l, r->values->data[k]);
         return eai_weight(g, name, l->dtype, l->shape, r->memory[k]);
     }
@@ -321,7 +324,9 @@ static double *to_doubles(const void *data, eai_dtype t, int64_t n)
     double *x = eai_alloc_array((size_t)n + 1, sizeof(*x));
     assert_non_null(x);
     for (int64_t i = 0; i < n; i++)
-        x[i] = t == EAI_F64 ? ((const double *)data)[i] : (double)((const float *)data)[i];
+        x[i] = t == EAI_F64   ? ((const double *)data)[i]
+               : t == EAI_I32 ? (double)((const int32_t *)data)[i]
+                              : (double)((const float *)data)[i];
     return x;
 }
 

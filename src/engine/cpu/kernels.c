@@ -25,6 +25,7 @@ const cpu_kernel_row cpu_kernels[EAI_OP_COUNT] = {
     [EAI_OP_PERMUTE] = {cpu__permute, NULL, cpu__shape_refuses},
     [EAI_OP_BROADCAST_TO] = {cpu__broadcast_to, NULL, cpu__shape_refuses},
     [EAI_OP_SUM] = {cpu__sum, cpu__sum_workspace, cpu__shape_refuses},
+    [EAI_OP_WINDOW_START] = {cpu__window_start, NULL, NULL},
     [EAI_OP_INTERVAL_MASK] = {cpu__interval_mask, NULL, cpu__interval_mask_refuses},
 
     [EAI_OP_SOFTMAX] = {cpu__softmax, NULL, cpu__rows_refuses},

@@ -33,6 +33,7 @@ void cpu__permute(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__broadcast_to(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__fill(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__interval_mask(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__window_start(cpu_backend *b, const eai_step *s, void *workspace);
 const char *cpu__interval_mask_refuses(const cpu_backend *b, const eai_step *s);
 void cpu__sum(cpu_backend *b, const eai_step *s, void *workspace);
 size_t cpu__sum_workspace(const cpu_backend *b, const eai_step *s);

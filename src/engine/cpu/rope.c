@@ -1,5 +1,5 @@
 /* Rotary position embedding. The cosines and sines of a position are made once for all its heads;
- * the frequencies theta^(-2i/D) once a step, in double. */
+ * the frequencies theta^(-2i/D) / factors[i] once a step, in double. */
 #include <math.h>
 
 #include "engine/cpu/kernels.h"
@@ -23,7 +23,7 @@ typedef struct rope_job {
 const char *cpu__rope_refuses(const cpu_backend *b, const eai_step *s)
 {
     (void)b;
-    return cpu__check_types(s, "fi");
+    return cpu__check_types(s, s->n_in == 3 ? "fif" : "fi");
 }
 
 size_t cpu__rope_workspace(const cpu_backend *b, const eai_step *s)
@@ -49,6 +49,7 @@ static void rope_tokens(void *ctx, int64_t begin, int64_t end, int thread)
 void cpu__rope(cpu_backend *b, const eai_step *s, void *workspace)
 {
     const eai_shape *x = &s->in[0].shape;
+    const float *factors = s->n_in == 3 ? s->in[2].data : NULL;
     double *frequencies = workspace;
     rope_job j = {.vec = b->vec,
                   .out = s->out[0].data,
@@ -62,6 +63,7 @@ void cpu__rope(cpu_backend *b, const eai_step *s, void *workspace)
                   .angle_bytes = cpu__floats(x->dim[2])};
 
     for (int64_t i = 0; i < j.half; i++)
-        frequencies[i] = pow(s->params.rope.theta, -2.0 * (double)i / (double)x->dim[2]);
+        frequencies[i] = pow(s->params.rope.theta, -2.0 * (double)i / (double)x->dim[2]) /
+                         (factors ? (double)factors[i] : 1.0);
     cpu__for(b, x->dim[0], cpu__grain(x->dim[1] * x->dim[2]), rope_tokens, &j);
 }

@@ -1,5 +1,5 @@
-/* Operations that move elements (reshape, permute, broadcast), make them (fill, interval_mask) or
- * add them up (sum). Walks (walk.h) reduce them to rows. */
+/* Operations that move elements (reshape, permute, broadcast), make them (fill, window_start,
+ * interval_mask) or add them up (sum). Walks (walk.h) reduce them to rows. */
 #include <math.h>
 #include <string.h>
 
@@ -92,7 +92,7 @@ void cpu__broadcast_to(cpu_backend *b, const eai_step *s, void *workspace)
     move(b, s, strides);
 }
 
-/* ---- fill, interval_mask ---- */
+/* ---- fill, window_start, interval_mask ---- */
 
 typedef struct fill_job {
     const cpu_vec_table *vec;
@@ -120,6 +120,19 @@ const char *cpu__interval_mask_refuses(const cpu_backend *b, const eai_step *s)
 {
     (void)b;
     return cpu__check_types(s, "ii");
+}
+
+/* Some integers a token: not worth a thread. */
+void cpu__window_start(cpu_backend *b, const eai_step *s, void *workspace)
+{
+    const int32_t *starts = s->in[0].data;
+    const int32_t *ends = s->in[1].data;
+    int32_t *out = s->out[0].data;
+    int64_t width = s->params.window_start.width;
+
+    (void)b, (void)workspace;
+    for (int64_t t = 0; t < s->out[0].shape.dim[0]; t++)
+        out[t] = ends[t] - width > starts[t] ? (int32_t)(ends[t] - width) : starts[t];
 }
 
 static void mask_rows(void *ctx, int64_t begin, int64_t end, int thread)

@@ -150,9 +150,9 @@ void reference_swiglu_grad(const eai_step *s, double *scratch)
     }
 }
 
-/* Rotates the pair (x_i, x_{i + D/2}) of every head by position * theta^(-2i/D), backwards when
- * inverse: that is also the gradient (Su et al. 2021, eq. 34; the pairing of Hugging Face's Llama).
- * x [T, H, D], positions [T] */
+/* Rotates the pair (x_i, x_{i + D/2}) of every head by position * theta^(-2i/D) / factors[i],
+ * backwards when inverse: that is also the gradient (Su et al. 2021, eq. 34; the pairing of Hugging
+ * Face's Llama). x [T, H, D], positions [T], factors [D/2] or none: 1 */
 void reference_rope(const eai_step *s, double *scratch)
 {
     (void)scratch;
@@ -167,6 +167,8 @@ void reference_rope(const eai_step *s, double *scratch)
         int64_t head = index / half; /* t * H + h */
         double position = reference__get(&s->in[1], head / n_heads);
         double angle = position * pow(s->params.rope.theta, -2.0 * (double)i / (double)width);
+        if (s->n_in == 3)
+            angle /= reference__get(&s->in[2], i);
         double c = cos(angle);
         double sn = s->params.rope.inverse ? -sin(angle) : sin(angle);
         double a = reference__get(x, head * width + i);

@@ -119,6 +119,17 @@ void reference_sum(const eai_step *s, double *scratch)
     }
 }
 
+/* max(start, end - width): the interval's last `width` keys begin there. */
+void reference_window_start(const eai_step *s, double *scratch)
+{
+    (void)scratch;
+    int64_t n = eai_shape_elements(&s->out[0].shape);
+    double width = (double)s->params.window_start.width;
+    for (int64_t t = 0; t < n; t++)
+        reference__set(&s->out[0], t,
+                       fmax(reference__get(&s->in[0], t), reference__get(&s->in[1], t) - width));
+}
+
 /* 0 where start[t] <= j < end[t], else -inf; [Tq, n_keys]. */
 void reference_interval_mask(const eai_step *s, double *scratch)
 {
