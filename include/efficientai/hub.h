@@ -52,8 +52,9 @@ EAI_API EAI_CHECKED eai_status eai_hub_path(char **out, const eai_hub_model *mod
 /* True when the whole file is in the cache. */
 EAI_API bool eai_hub_is_cached(const eai_hub_model *model);
 
-/* The path of a known model in the cache, of a file, or of model.safetensors in a folder that has
- * it (any other folder is left as it is). EAI_ERR_NOT_FOUND says what to run
+/* The path of a known model in the cache, of a file, or of model.safetensors (or its index of
+ * several files) in a folder that has it (any other folder is left as it is). EAI_ERR_NOT_FOUND
+ * says what to run
  * (`efficientai models get NAME`) or which names are known. A known name wins over a file of that
  * name in the current folder: write ./NAME for the file. New memory (eai_free). */
 EAI_API EAI_CHECKED eai_status eai_hub_resolve(char **out, const char *name_or_path,

@@ -14,11 +14,11 @@
  *
  * One naming, one row order: everything above this header sees Hugging Face's names and row order
  * ("model.layers.0.self_attn.q_proj.weight", half-rotated RoPE), whatever the file has. A GGUF file
- * of the architecture "llama" is translated when it is opened (src/formats/hf_layout.c); names that
+ * of an architecture that src/formats/hf_layout.c lists is translated when it is opened; names that
  * the translation does not know, and files of other architectures, stay as they are.
  *
  * Limits: 65,536 tensors, 65,536 metadata keys, names of 1,024 bytes, 5 dimensions, a safetensors
- * header of 100 MB.
+ * header of 100 MB, 1,000 files an index.
  *
  * Thread-safety: functions that take a const eai_weights may be called from any thread. */
 #ifndef EAI_WEIGHTS_H
@@ -47,7 +47,8 @@ typedef struct eai_weight_tensor {
 
 /* --- from files --- */
 
-/* Opens a GGUF (version 2 or 3) or safetensors file, told apart by its first bytes. The caller
+/* Opens a GGUF (version 2 or 3) or safetensors file, or the index of several safetensors files
+ * (model.safetensors.index.json, the files beside it), told apart by their first bytes. The caller
  * closes *out; messages begin with the path. A file that shrinks while it is open ends the program
  * (SIGBUS), as with every mapped file: replace files, do not rewrite them. */
 EAI_API EAI_CHECKED eai_status eai_weights_open(eai_weights **out, const char *path,

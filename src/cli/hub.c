@@ -134,15 +134,17 @@ static eai_status refuse_unknown(const char *name, eai_error *err)
     return st;
 }
 
-/* A folder with one model file, as `merge` writes it, stands for the file. New memory. */
+/* A folder as Hugging Face's programs and `merge` write it stands for its file of weights, or for
+ * the index of several. New memory. */
 static char *path_of_model(const char *path)
 {
-    if (!eai_fs_is_folder(path))
-        return eai_strdup(path);
-    char *file = eai_path_join(path, "model.safetensors");
-    if (!file || eai_fs_exists(file))
-        return file;
-    eai_free(file);
+    static const char *const files[] = {"model.safetensors", "model.safetensors.index.json"};
+    for (int i = 0; eai_fs_is_folder(path) && i < 2; i++) {
+        char *file = eai_path_join(path, files[i]);
+        if (!file || eai_fs_exists(file))
+            return file;
+        eai_free(file);
+    }
     return eai_strdup(path);
 }
 

@@ -1,8 +1,8 @@
 /* The set of named tensors: storage, look-up, building in memory.
  *
  * Why: models, adapters, merges and exports share one way to name and find weights, whatever file
- * they came from. Not here: the files themselves (gguf.c, safetensors.c), the translation of names
- * (hf_layout.c), metadata (weights_meta.c). Start at eai_weights_open(). */
+ * they came from. Not here: the files themselves (gguf.c, safetensors.c, shards.c), the translation
+ * of names (hf_layout.c), metadata (weights_meta.c). Start at eai_weights_open(). */
 #include <efficientai/weights.h>
 
 #include <stdlib.h>
@@ -45,6 +45,9 @@ void eai_weights_close(eai_weights *w)
     eai_free(w->meta_order);
     eai_arena_free(w->arena);
     eai_map_close(w->map);
+    for (size_t i = 0; i < w->n_shards; i++)
+        eai_weights_close(w->shards[i]);
+    eai_free(w->shards);
     eai_free(w->label);
     eai_free(w);
 }
@@ -60,7 +63,10 @@ static eai_status read_contents(eai_weights *w, const uint8_t *data, size_t n, e
         EAI_TRY(safetensors__parse(w, data, n, err));
     } else {
         return eai_error_set(err, EAI_ERR_FORMAT,
-                             "neither a GGUF nor a safetensors file (%zu bytes)", n);
+                             shards__is_index(data, n)
+                                 ? "an index of shards, where tensors are expected (%zu bytes)"
+                                 : "neither a GGUF nor a safetensors file (%zu bytes)",
+                             n);
     }
     return weights__index(w, err);
 }
@@ -83,24 +89,47 @@ eai_status eai_weights_parse(eai_weights **out, const void *data, size_t bytes, 
     return EAI_OK;
 }
 
+/* The weights in a mapped file, which they take: it is closed with them, or here on failure. */
+static eai_status take_map(eai_weights **out, eai_map *map, const char *path, eai_error *err)
+{
+    eai_status st = eai_weights_parse(out, eai_map_data(map), eai_map_size(map), path, err);
+    if (st != EAI_OK) {
+        eai_map_close(map);
+        return st;
+    }
+    (*out)->map = map;
+    EAI_LOG(INFO, "weights", "opened '%s': %zu tensors, %zu metadata keys, %zu bytes", path,
+            (*out)->n_tensors, (*out)->n_meta, eai_map_size(map));
+    return EAI_OK;
+}
+
+eai_status weights__open_file(eai_weights **out, const char *path, eai_error *err)
+{
+    eai_map *map = NULL;
+
+    *out = NULL;
+    EAI_TRY(eai_map_open(&map, path, err));
+    return take_map(out, map, path, err);
+}
+
 eai_status eai_weights_open(eai_weights **out, const char *path, eai_error *err)
 {
     eai_map *map = NULL;
     eai_weights *w = NULL;
-    eai_status st = EAI_OK;
 
     *out = NULL;
     EAI_TRY(eai_map_open(&map, path, err));
-    st = eai_weights_parse(&w, eai_map_data(map), eai_map_size(map), path, err);
-    if (!w) {
-        eai_map_close(map);
-        return st;
-    }
-    w->map = map;
-    EAI_LOG(INFO, "weights", "opened '%s': %zu tensors, %zu metadata keys, %zu bytes", path,
-            w->n_tensors, w->n_meta, eai_map_size(map));
-    *out = w;
-    return EAI_OK;
+    if (!shards__is_index(eai_map_data(map), eai_map_size(map)))
+        return take_map(out, map, path, err);
+    eai_status st = eai_weights_create(&w, path, err);
+    if (st == EAI_OK)
+        st = shards__open(w, path, eai_map_data(map), eai_map_size(map), err);
+    eai_map_close(map);
+    if (st == EAI_OK)
+        *out = w;
+    else
+        eai_weights_close(w);
+    return st;
 }
 
 /* --- storage --- */

@@ -44,8 +44,10 @@ typedef struct weights__name {
 
 struct eai_weights {
     char *label;
-    eai_arena *arena; /* names, metadata, copied tensors; lives until the set is closed */
-    eai_map *map;     /* NULL when in memory */
+    eai_arena *arena;     /* names, metadata, copied tensors; lives until the set is closed */
+    eai_map *map;         /* NULL when in memory, and for several files */
+    eai_weights **shards; /* the files that an index names; tensors point into them */
+    size_t n_shards;
     eai_weight_tensor *tensors;
     weights__name *tensor_order;
     size_t n_tensors;
@@ -97,6 +99,14 @@ eai_status safetensors__parse(eai_weights *w, const uint8_t *data, size_t n, eai
 eai_status weights__write_tensor(eai_file_writer *f, const eai_weight_tensor *t,
                                  const eai_weights_save_opts *opts, eai_error *err);
 
+/* weights.c: opens a file of tensors; an index is refused. */
+eai_status weights__open_file(eai_weights **out, const char *path, eai_error *err);
+
+/* shards.c: n bytes of an index rather than of tensors? Opens the files that it names, beside
+ * `path`, and appends their tensors. */
+bool shards__is_index(const uint8_t *data, size_t n);
+eai_status shards__open(eai_weights *w, const char *path, const char *text, size_t n,
+                        eai_error *err);
 /* hf_layout.c: names and row order of Hugging Face, by the architecture that the metadata names.
  * Before weights__index, after weights__index_meta. */
 eai_status hf_layout__apply(eai_weights *w, eai_error *err);
