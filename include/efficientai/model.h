@@ -38,7 +38,42 @@ extern "C" {
 
 typedef struct eai_model eai_model;
 
-/* What a decoder is made of. All counts are at least 1. */
+#define EAI_MODEL_LAYERS_MAX 4096
+
+/* Some of a model's layers. Zero: none. */
+typedef struct eai_layer_set {
+    uint64_t bits[EAI_MODEL_LAYERS_MAX / 64];
+} eai_layer_set;
+static inline bool eai_layer_set_has(const eai_layer_set *s, int64_t layer)
+{
+    return s->bits[layer / 64] >> (layer % 64) & 1;
+}
+static inline void eai_layer_set_add(eai_layer_set *s, int64_t layer)
+{
+    s->bits[layer / 64] |= (uint64_t)1 << (layer % 64);
+}
+
+/* How rotary frequencies are changed for contexts longer than the first training's. */
+typedef enum eai_rope_type {
+    EAI_ROPE_PLAIN,
+    EAI_ROPE_LINEAR,  /* all divided by the factor */
+    EAI_ROPE_DYNAMIC, /* plain up to `context` tokens, and more are never taken */
+    EAI_ROPE_LLAMA3,  /* low ones divided, high ones kept, a ramp between */
+    EAI_ROPE_YARN,    /* likewise, by turns in the context (Peng et al. 2023) */
+    EAI_ROPE_TABLE    /* divided by the file's tensor rope_freqs.weight [d_head / 2] */
+} eai_rope_type;
+typedef struct eai_rope_scaling {
+    eai_rope_type type;
+    double factor;                            /* at least 1 */
+    double original_context;                  /* tokens of the first training */
+    double low_freq_factor, high_freq_factor; /* LLAMA3 */
+    double beta_fast, beta_slow;              /* YARN: turns where the ramp begins and ends */
+    double attention_factor;                  /* YARN: of the rotated queries and keys */
+    bool untruncated;                         /* YARN: the ramp's ends are no whole numbers */
+} eai_rope_scaling;
+
+/* What a decoder is made of. All counts are at least 1. Fields from `bias_qkv` on may be left zero.
+ */
 typedef struct eai_model_config {
     const char *family; /* "llama": a name of the table of families, static */
     int64_t n_layers;
@@ -51,20 +86,30 @@ typedef struct eai_model_config {
     int64_t context; /* tokens it was trained for */
     double rope_theta;
     double rms_eps;
-    bool tied; /* the output layer is the embedding */
+    bool tied;                       /* the output layer is the embedding */
+    bool bias_qkv, bias_o, bias_mlp; /* linear layers with a bias */
+    int64_t window;                  /* keys that a token sees in a local layer; 0: none is */
+    eai_layer_set local;             /* layers with that window */
+    eai_layer_set unrotated;         /* layers without positions */
+    double rope_theta_local;         /* of local layers, unscaled; 0: as in all others */
+    double attention_scale;          /* of q . k; 0: 1 / sqrt(d_head) */
+    eai_rope_scaling rope_scaling;
 } eai_model_config;
 
 /* Loads the family named by the file's metadata (`general.architecture` of a GGUF; for safetensors
- * `model_type` in the config.json beside the file), and checks that every tensor is there with the
- * right shape and a usable storage type. Errors name file, tensor, what was seen and what is
- * allowed; an architecture that is not in the table gives EAI_ERR_UNSUPPORTED with the list of
- * those that are. `w` is borrowed and must outlive the model and every plan of its graphs. */
+ * `model_type` in the config.json beside the file or its index), and checks that every tensor is
+ * there with the right shape and a usable storage type. Errors name file, tensor, what was seen and
+ * what is allowed; an architecture that is not in the table gives EAI_ERR_UNSUPPORTED with the list
+ * of those that are. `w` is borrowed and must outlive the model and every plan of its graphs. */
 EAI_API EAI_CHECKED eai_status eai_model_load(eai_model **out, const eai_weights *w,
                                               eai_error *err);
 /* The same with a configuration of the caller's, for weights without metadata. */
 EAI_API EAI_CHECKED eai_status eai_model_create(eai_model **out, const eai_weights *w,
                                                 const eai_model_config *config, eai_error *err);
 EAI_API void eai_model_free(eai_model *m);
+/* Reads every weight: EAI_ERR_NUMERIC names the first tensor with a value that is no finite number.
+ * As slow as reading the whole file, and so not part of loading. */
+EAI_API EAI_CHECKED eai_status eai_model_check_values(const eai_model *m, eai_error *err);
 
 /* Borrowed, valid as long as the model. */
 EAI_API const eai_model_config *eai_model_get_config(const eai_model *m);
@@ -110,8 +155,10 @@ typedef struct eai_model_build {
     const eai_model *model;
     eai_linear_hook hook;         /* .apply NULL: none */
     const eai_model_cache *cache; /* NULL: none */
-    eai_tensor *embedding;        /* private: leaves that are used twice */
+    eai_tensor *embedding;        /* private: what is made once and used often */
     eai_tensor *head;
+    eai_tensor *rope_factors;
+    eai_tensor *local_start;
 } eai_model_build;
 
 /* The inputs of a graph, I32, in the graph under their field's name. */

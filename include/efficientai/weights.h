@@ -163,7 +163,7 @@ typedef struct eai_weights_save_opts {
 
 /* Writes tensors and all metadata as a GGUF file of version 3, in their order, aligned to metadata
  * "general.alignment" (32 without it). It appears whole or not at all. Where "general.architecture"
- * is "llama", tensors get back the names and the row order that opening took from them. Refused
+ * is one of hf_layout.c, tensors get back the names, row order and norms of GGUF. Refused
  * with EAI_ERR_UNSUPPORTED: u8 tensors, 5 dimensions, names in the file of more than 63 bytes.
  * `opts` as below; rows of a tensor whose order changes are made all at once. */
 EAI_API EAI_CHECKED eai_status eai_weights_save_gguf(const eai_weights *w, const char *path,

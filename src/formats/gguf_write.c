@@ -3,8 +3,8 @@
  * Why: what was tuned, merged or quantized here is to run there. The format is described in gguf.c.
  * Tensors and metadata keep their order, numbers in metadata the type that they had in a file or
  * that their setter chose, so a file that is opened and saved has the same content, and the same
- * bytes where its writer left the same padding. Where the metadata names the architecture "llama",
- * tensors get GGUF's names and row order back (hf_layout.c). Not here: which metadata a model
+ * bytes where its writer left the same padding. Where the metadata names an architecture of hf_layout.c,
+ * tensors get GGUF's names, row order and norms back. Not here: which metadata a model
  * needs. Start at eai_weights_save_gguf(). */
 #include <string.h>
 
@@ -23,8 +23,7 @@
 /* A tensor as the file has it. */
 typedef struct entry {
     const eai_weight_tensor *t;
-    const char *name;
-    int64_t heads; /* rows are interleaved within so many; 0: they stay */
+    hf_layout__change change;
     uint32_t number;
     uint64_t offset;
 } entry;
@@ -57,14 +56,14 @@ static eai_status make_entry(entry *e, writer *p, const eai_weight_tensor *t)
                              t->shape.n_dims, GGUF__MAX_DIMS);
     if (!t->data && t->bytes > 0 && !(p->opts && p->opts->fill))
         return eai_error_set(p->err, EAI_ERR_ARGUMENT, "no data");
-    EAI_TRY(hf_layout__restore(&e->name, &e->heads, p->arena, p->w, t, p->err));
-    if (strlen(e->name) > MAX_NAME)
+    EAI_TRY(hf_layout__restore(&e->change, p->arena, p->w, t, p->err));
+    if (strlen(e->change.name) > MAX_NAME)
         return eai_error_set(p->err, EAI_ERR_UNSUPPORTED,
-                             "a name of %zu bytes (GGUF's readers allow %d)", strlen(e->name),
+                             "a name of %zu bytes (GGUF's readers allow %d)", strlen(e->change.name),
                              MAX_NAME);
-    if (e->name != t->name && eai_weights_find(p->w, e->name))
+    if (e->change.name != t->name && eai_weights_find(p->w, e->change.name))
         return eai_error_set(p->err, EAI_ERR_ARGUMENT, "GGUF calls it '%s', as another one",
-                             e->name);
+                             e->change.name);
     return EAI_OK;
 }
 
@@ -175,7 +174,7 @@ static void put_entry(eai_strbuf *b, const entry *e)
 {
     const eai_shape *s = &e->t->shape;
 
-    put_text(b, e->name, strlen(e->name));
+    put_text(b, e->change.name, strlen(e->change.name));
     put_u32(b, (uint32_t)s->n_dims);
     for (int d = s->n_dims; d-- > 0;) /* innermost first */
         put_u64(b, (uint64_t)s->dim[d]);
@@ -201,26 +200,47 @@ static eai_status make_header(writer *p)
 
 /* --- the data --- */
 
-/* Rows in GGUF's order; those that the caller makes are made first, all of the tensor. */
-static eai_status write_interleaved(eai_file_writer *f, const writer *p, const entry *e)
+static int64_t count_rows(const eai_weight_tensor *t)
+{
+    return t->shape.n_dims > 0 ? t->shape.dim[0] : 1;
+}
+
+/* Rows in GGUF's order, or 1 more than the tensor. */
+static eai_status write_data(eai_file_writer *f, const entry *e, const uint8_t *data,
+                             eai_error *err)
+{
+    int64_t rows = count_rows(e->t);
+    size_t row_bytes = e->t->bytes / (size_t)rows;
+
+    for (int64_t r = 0; e->change.heads > 0 && r < rows; r++)
+        EAI_TRY(eai_file_writer_write(
+            f, data + (size_t)hf_layout__find_row(r, rows, e->change.heads) * row_bytes, row_bytes,
+            err));
+    for (size_t i = 0; e->change.plus_one && i < e->t->bytes; i += sizeof(float)) {
+        float x;
+        memcpy(&x, data + i, sizeof(x));
+        x += 1.0f;
+        EAI_TRY(eai_file_writer_write(f, &x, sizeof(x), err));
+    }
+    return EAI_OK;
+}
+
+/* A tensor that the file holds otherwise; one that the caller makes is made first, all of it. */
+static eai_status write_changed(eai_file_writer *f, const writer *p, const entry *e)
 {
     const eai_weight_tensor *t = e->t;
-    int64_t rows = t->shape.dim[0];
-    size_t row_bytes = t->bytes / (size_t)rows;
     const uint8_t *data = t->data;
     uint8_t *made = NULL;
     eai_status st = EAI_OK;
 
     if (!data) {
         made = eai_alloc_aligned(64, t->bytes);
-        st = made ? p->opts->fill(made, t, 0, rows, p->opts->fill_ud, p->err)
+        st = made ? p->opts->fill(made, t, 0, count_rows(t), p->opts->fill_ud, p->err)
                   : eai_error_set(p->err, EAI_ERR_NOMEM, "no memory for %zu bytes", t->bytes);
         data = made;
     }
-    for (int64_t r = 0; r < rows && st == EAI_OK; r++)
-        st = eai_file_writer_write(
-            f, data + (size_t)hf_layout__find_row(r, rows, e->heads) * row_bytes, row_bytes,
-            p->err);
+    if (st == EAI_OK)
+        st = write_data(f, e, data, p->err);
     eai_free(made);
     return st;
 }
@@ -241,8 +261,8 @@ static eai_status write_file(const char *path, const writer *p)
     for (size_t i = 0; i < p->w->n_tensors && st == EAI_OK; i++) {
         const entry *e = &p->entries[i];
         uint64_t bytes = e->t->bytes;
-        if (e->heads > 0 && bytes > 0)
-            st = write_interleaved(f, p, e);
+        if ((e->change.heads > 0 || e->change.plus_one) && bytes > 0)
+            st = write_changed(f, p, e);
         else
             st = weights__write_tensor(f, e->t, p->opts, p->err);
         if (st == EAI_OK)

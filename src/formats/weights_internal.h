@@ -111,10 +111,16 @@ eai_status shards__open(eai_weights *w, const char *path, const char *text, size
  * Before weights__index, after weights__index_meta. */
 eai_status hf_layout__apply(eai_weights *w, eai_error *err);
 
-/* The way back, for writing: what a GGUF file calls tensor `t` (in `arena`, or t->name itself), and
- * for how many heads its rows are interleaved there (0: they stay). */
-eai_status hf_layout__restore(const char **name, int64_t *heads, eai_arena *arena,
-                              const eai_weights *w, const eai_weight_tensor *t, eai_error *err);
+/* The way back, for writing: what a GGUF file holds in place of a tensor. */
+typedef struct hf_layout__change {
+    const char *name;
+    int64_t heads; /* rows are interleaved within so many; 0: they stay */
+    bool plus_one; /* 1 is added to each element, which are f32 */
+} hf_layout__change;
+
+/* out->name is in `arena`, or t->name itself. */
+eai_status hf_layout__restore(hf_layout__change *out, eai_arena *arena, const eai_weights *w,
+                              const eai_weight_tensor *t, eai_error *err);
 
 /* The row of Hugging Face's order that is row `row` of GGUF's, of `rows` for `heads` heads. */
 int64_t hf_layout__find_row(int64_t row, int64_t rows, int64_t heads);

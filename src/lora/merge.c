@@ -57,7 +57,7 @@ static eai_status fill_rows(void *out, const eai_weight_tensor *t, int64_t first
 {
     merge_job *job = ud;
     size_t index = find_index(job->model, t->name);
-    const eai_weight_tensor *base = model__tensor(job->model, index);
+    const eai_weight_tensor *base = eai_weights_find(eai_model_get_weights(job->model), t->name);
     int64_t linear = model__tensor_linear(job->model, index);
     int64_t pair = job->adapter && linear >= 0 ? job->adapter->pair_of_linear[linear] : -1;
     int64_t n = base->shape.dim[base->shape.n_dims - 1];
@@ -125,7 +125,7 @@ eai_status eai_adapter_merge(const eai_adapter *a, const eai_model *m, const cha
     }
     st = eai_weights_save(w, path, &(eai_weights_save_opts){fill_rows, &job}, err);
     if (st == EAI_OK)
-        st = model__save_config(m, folder, dtype, err);
+        st = model__save_config(m, folder, eai_model_get_config(m)->tied, dtype, err);
 done:
     eai_free(path);
     eai_free(job.row);

@@ -1,5 +1,5 @@
-/* Building a model's graph: what the families share. Inputs, leaves, linear layers with their hook,
- * attention with or without a cache, and the three ends: hidden states, logits, losses.
+/* Building a model's graph around its blocks (block.c). Inputs, leaves, linear layers with their
+ * hook, attention with or without a cache, and the three ends: hidden states, logits, losses.
  *
  * Everything is one pass over the layers that appends operations; errors are sticky in the graph
  * and checked by the caller. Start at eai_model_build_hidden. */
@@ -15,23 +15,23 @@ static eai_tensor *make_leaf(eai_graph *g, const eai_weight_tensor *t)
     return eai_weight(g, t->name, t->dtype, t->shape, t->data);
 }
 
-eai_tensor *model__leaf(eai_model_build *b, int64_t layer, int slot)
+eai_tensor *model__leaf(eai_model_build *b, int64_t layer, model__role role)
 {
-    const eai_model *m = b->model;
-    return make_leaf(b->graph, &m->blocks[layer * m->family->n_slots + slot]);
+    return make_leaf(b->graph, &b->model->blocks[layer * MODEL_N_SLOTS + role]);
 }
 
-eai_tensor *model__linear(eai_model_build *b, int64_t layer, int slot, eai_tensor *x)
+eai_tensor *model__linear(eai_model_build *b, int64_t layer, model__role role, eai_tensor *x)
 {
     const eai_model *m = b->model;
-    size_t linear = (size_t)layer * m->linears_per_layer;
-    for (int i = 0; i < slot; i++)
-        linear += m->family->slots[i].linear ? 1 : 0;
+    size_t linear = (size_t)(layer * MODEL_N_LINEARS) + role;
+    model__role bias = MODEL_Q_BIAS + role;
 
     eai_scope_push(b->graph, "%s", m->linears[linear].module);
-    eai_tensor *w = model__leaf(b, layer, slot);
+    eai_tensor *w = model__leaf(b, layer, role);
     eai_tensor *y = b->hook.apply ? b->hook.apply(b->graph, linear, x, w, b->hook.ud)
                                   : eai_linear(b->graph, x, w);
+    if (m->blocks[layer * MODEL_N_SLOTS + bias].name)
+        y = eai_add(b->graph, y, model__leaf(b, layer, bias));
     eai_scope_pop(b->graph);
     return y;
 }
@@ -57,9 +57,15 @@ static eai_tensor *make_cache_state(eai_model_build *b, int64_t layer, const cha
 eai_tensor *model__attend(eai_model_build *b, const eai_model_inputs *in, int64_t layer,
                           eai_tensor *q, eai_tensor *k, eai_tensor *v)
 {
+    const eai_model_config *c = &b->model->config;
     eai_graph *g = b->graph;
-    double scale = 1.0 / sqrt((double)b->model->config.d_head);
+    double scale = c->attention_scale > 0 ? c->attention_scale : 1.0 / sqrt((double)c->d_head);
+    bool local = eai_layer_set_has(&c->local, layer);
 
+    /* YaRN's factor of rotated queries and of rotated keys */
+    if (c->rope_scaling.type == EAI_ROPE_YARN && !eai_layer_set_has(&c->unrotated, layer) &&
+        !(local && c->rope_theta_local > 0))
+        scale *= c->rope_scaling.attention_factor * c->rope_scaling.attention_factor;
     if (b->cache) {
         eai_tensor *keys = make_cache_state(b, layer, "keys", b->cache->keys);
         eai_tensor *values = make_cache_state(b, layer, "values", b->cache->values);
@@ -68,7 +74,7 @@ eai_tensor *model__attend(eai_model_build *b, const eai_model_inputs *in, int64_
         k = keys;
         v = values;
     }
-    return eai_attention(g, q, k, v, in->start, in->end, scale);
+    return eai_attention(g, q, k, v, local ? b->local_start : in->start, in->end, scale);
 }
 
 void eai_model_build_inputs(eai_model_inputs *out, eai_model_build *b, int64_t n_tokens)
@@ -108,11 +114,15 @@ eai_tensor *eai_model_build_hidden(eai_model_build *b, const eai_model_inputs *i
 
     eai_scope_push(g, "embed_tokens");
     eai_tensor *x = eai_gather_rows(g, get_embedding(b), in->ids); /* [T, d_model] */
+    if (m->has & MODEL_SCALED_EMBEDDING)
+        x = eai_scale(g, x, sqrt((double)m->config.d_model));
     eai_scope_pop(g);
+    if (m->config.window > 0)
+        b->local_start = eai_window_start(g, in->start, in->end, m->config.window);
     for (int64_t i = 0; i < m->config.n_layers; i++) {
         eai_scope_push(g, "layers.%lld", (long long)i);
         eai_segment_begin(g);
-        x = m->family->build_block(b, in, i, x);
+        x = model__block(b, in, i, x);
         eai_segment_end(g);
         eai_scope_pop(g);
     }

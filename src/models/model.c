@@ -3,10 +3,11 @@
  * Loading reads no weights: it finds each tensor that the family wants, checks shape and storage
  * type, and keeps where it lies in the mapped file. Only the norms are made f32 (some kilobytes),
  * because arithmetic operations want floats. Start at eai_model_create. Not here: reading the
- * configuration (config.c), building graphs (build.c and one file a family). */
+ * configuration (config.c), building graphs (build.c, block.c). */
 #include "models/models.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@
 #include "base/banned.h"
 
 /* One row a family. */
-#define FAMILY_TABLE(X) X(llama)
+#define FAMILY_TABLE(X) X(llama) X(mistral) X(qwen2) X(qwen3) X(smollm3) X(gemma3)
 
 static const model__family *const families[] = {
 #define FAMILY_ROW(name) &model__##name,
@@ -37,22 +38,31 @@ const char *const *eai_model_family_names(void)
     return family_names;
 }
 
-const model__family *model__find_family(const char *name)
+/* The name in files of one kind, NULL where they have none. */
+static const char *name_in(const model__family *f, bool gguf)
+{
+    return !gguf ? f->hf_type : f->no_gguf ? NULL : f->name;
+}
+
+const model__family *model__find_family(const char *name, bool gguf)
 {
     for (size_t i = 0; i < N_FAMILIES; i++) {
-        if (strcmp(families[i]->name, name) == 0)
+        const char *known = name_in(families[i], gguf);
+        if (known && strcmp(known, name) == 0)
             return families[i];
     }
     return NULL;
 }
 
-eai_status model__unknown_family(const char *path, const char *name, eai_error *err)
+eai_status model__unknown_family(const char *path, const char *name, bool gguf, eai_error *err)
 {
     char known[256] = "";
     size_t at = 0;
-    for (size_t i = 0; i < N_FAMILIES && at < sizeof(known); i++)
-        at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", i ? ", " : "",
-                               families[i]->name);
+    for (size_t i = 0; i < N_FAMILIES && at < sizeof(known); i++) {
+        const char *one = name_in(families[i], gguf);
+        if (one)
+            at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", at ? ", " : "", one);
+    }
     return eai_error_set(err, EAI_ERR_UNSUPPORTED,
                          "%s: architecture '%s' is not supported; supported: %s", path, name,
                          known);
@@ -72,6 +82,8 @@ static int64_t get_dim(const eai_model_config *c, model__dim d)
         return c->n_heads * c->d_head;
     case MODEL_DIM_KV:
         return c->n_kv_heads * c->d_head;
+    case MODEL_DIM_HEAD:
+        return c->d_head;
     case MODEL_DIM_FFN:
         return c->d_ffn;
     }
@@ -127,77 +139,147 @@ static eai_status find_tensor(eai_weight_tensor *out, eai_model *m, const char *
     return EAI_OK;
 }
 
-/* A norm's weights as aligned f32: in place where the file has them so, else converted. */
-static eai_status find_norm(eai_weight_tensor *out, eai_model *m, const char *name, int64_t n,
-                            eai_error *err)
+/* A norm's or a bias's numbers as aligned f32, in place where the file has them so. `add` is added
+ * to each. */
+static eai_status find_vector(eai_weight_tensor *out, eai_model *m, const char *name, int64_t n,
+                              float add, eai_error *err)
 {
     EAI_TRY(find_tensor(out, m, name, EAI_SHAPE1(n), err));
-    if (out->dtype == EAI_F32 && (uintptr_t)out->data % sizeof(float) == 0)
+    if (out->dtype == EAI_F32 && (uintptr_t)out->data % sizeof(float) == 0 && add == 0)
         return EAI_OK;
     float *copy = eai_arena_array(m->arena, (size_t)n, sizeof(float));
     if (!copy)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the model's norms");
     eai_dequantize_row(copy, out->dtype, out->data, n);
+    for (int64_t i = 0; i < n; i++)
+        copy[i] += add;
     out->dtype = EAI_F32;
     out->data = copy;
     out->bytes = (size_t)n * sizeof(float);
     return EAI_OK;
 }
 
-static eai_status find_slot(eai_model *m, int64_t layer, int slot, eai_error *err)
+/* What norms have added to the numbers of the file. */
+static float norm_offset(const eai_model *m)
 {
-    const model__slot *s = &m->family->slots[slot];
-    eai_weight_tensor *out = &m->blocks[layer * m->family->n_slots + slot];
+    return m->has & MODEL_NORM_PLUS_ONE ? 1.0f : 0.0f;
+}
+
+static eai_status add_linear(eai_model *m, int64_t layer, model__role role,
+                             const eai_weight_tensor *t, eai_error *err)
+{
+    eai_model_linear *l = &m->linears[layer * MODEL_N_LINEARS + role];
+    char *name = eai_arena_strndup(m->arena, t->name, strlen(t->name) - strlen(".weight"));
+    if (!name)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the model's tables");
+    *l = (eai_model_linear){
+        .name = name,
+        .module = strrchr(name, '.') + 1,
+        .attention = model__slots[role].attention,
+        .n_in = t->shape.dim[1],
+        .n_out = t->shape.dim[0],
+        .dtype = t->dtype,
+        .data = t->data,
+    };
+    return EAI_OK;
+}
+
+static void add_entry(eai_model *m, const eai_weight_tensor *t, int64_t linear)
+{
+    m->entries[m->n_entries++] = (model__entry){t, linear};
+}
+
+/* A bias that the configuration does not state would be left out of the computation. */
+static eai_status refuse_bias(const eai_model *m, const char *name, eai_error *err)
+{
+    if (!eai_weights_find(m->weights, name))
+        return EAI_OK;
+    return eai_error_set(err, EAI_ERR_UNSUPPORTED,
+                         "%s: tensor '%s': the configuration states no such bias for a '%s' model",
+                         eai_weights_path(m->weights), name, m->family->name);
+}
+
+static eai_status find_slot(eai_model *m, int64_t layer, model__role role, eai_error *err)
+{
+    const model__slot *s = &model__slots[role];
+    eai_weight_tensor *out = &m->blocks[layer * MODEL_N_SLOTS + role];
     int64_t rows = get_dim(&m->config, s->rows);
     int64_t cols = get_dim(&m->config, s->cols);
     char name[128];
 
-    snprintf(name, sizeof(name), "model.layers.%" PRId64 ".%s.weight", layer, s->name);
-    if (!s->linear)
-        return find_norm(out, m, name, cols, err);
-    EAI_TRY(find_tensor(out, m, name, EAI_SHAPE2(rows, cols), err));
-
-    eai_model_linear *l = &m->linears[m->n_linears++];
-    size_t length = strlen(name) - strlen(".weight");
-    *l = (eai_model_linear){
-        .name = eai_arena_strndup(m->arena, name, length),
-        .module = strrchr(s->name, '.') + 1, /* names of linear slots have a dot */
-        .attention = s->attention,
-        .n_in = cols,
-        .n_out = rows,
-        .dtype = out->dtype,
-        .data = out->data,
-    };
-    return l->name ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the model's tables");
+    snprintf(name, sizeof(name), "model.layers.%" PRId64 ".%s", layer, s->name);
+    if ((m->has & s->needs) != s->needs || (m->has & s->lacks) != 0)
+        return s->kind == MODEL_BIAS ? refuse_bias(m, name, err) : EAI_OK;
+    if (s->kind == MODEL_LINEAR) {
+        EAI_TRY(find_tensor(out, m, name, EAI_SHAPE2(rows, cols), err));
+        EAI_TRY(add_linear(m, layer, role, out, err));
+    } else {
+        EAI_TRY(find_vector(out, m, name, cols, s->kind == MODEL_NORM ? norm_offset(m) : 0, err));
+    }
+    add_entry(m, out, s->kind == MODEL_LINEAR ? layer * MODEL_N_LINEARS + (int64_t)role : -1);
+    return EAI_OK;
 }
 
 static eai_status find_tensors(eai_model *m, eai_error *err)
 {
     const eai_model_config *c = &m->config;
+    eai_shape table = EAI_SHAPE2(c->vocab, c->d_model);
 
-    EAI_TRY(find_tensor(&m->embedding, m, "model.embed_tokens.weight",
-                        EAI_SHAPE2(c->vocab, c->d_model), err));
+    EAI_TRY(find_tensor(&m->embedding, m, "model.embed_tokens.weight", table, err));
+    add_entry(m, &m->embedding, -1);
     for (int64_t layer = 0; layer < c->n_layers; layer++) {
-        for (int slot = 0; slot < m->family->n_slots; slot++)
-            EAI_TRY(find_slot(m, layer, slot, err));
+        for (int role = 0; role < MODEL_N_SLOTS; role++)
+            EAI_TRY(find_slot(m, layer, (model__role)role, err));
     }
-    EAI_TRY(find_norm(&m->norm, m, "model.norm.weight", c->d_model, err));
+    EAI_TRY(find_vector(&m->norm, m, "model.norm.weight", c->d_model, norm_offset(m), err));
+    add_entry(m, &m->norm, -1);
     m->head = m->embedding;
-    if (!c->tied)
-        EAI_TRY(find_tensor(&m->head, m, "lm_head.weight", EAI_SHAPE2(c->vocab, c->d_model), err));
+    if (c->tied)
+        return EAI_OK;
+    EAI_TRY(find_tensor(&m->head, m, "lm_head.weight", table, err));
+    add_entry(m, &m->head, -1);
     return EAI_OK;
 }
 
 static eai_status alloc_tables(eai_model *m, eai_error *err)
 {
-    size_t n_blocks = (size_t)m->config.n_layers * (size_t)m->family->n_slots;
-    for (int i = 0; i < m->family->n_slots; i++)
-        m->linears_per_layer += m->family->slots[i].linear ? 1 : 0;
-    m->blocks = eai_arena_zeroed(m->arena, n_blocks, sizeof(*m->blocks));
-    m->linears = eai_arena_zeroed(m->arena, (size_t)m->config.n_layers * m->linears_per_layer,
-                                  sizeof(*m->linears));
-    if (!m->blocks || !m->linears)
+    size_t n_layers = (size_t)m->config.n_layers;
+    m->blocks = eai_arena_zeroed(m->arena, n_layers * MODEL_N_SLOTS, sizeof(*m->blocks));
+    m->linears = eai_arena_zeroed(m->arena, n_layers * MODEL_N_LINEARS, sizeof(*m->linears));
+    m->entries = eai_arena_zeroed(m->arena, n_layers * MODEL_N_SLOTS + 3, sizeof(*m->entries));
+    if (!m->blocks || !m->linears || !m->entries)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the model's tables");
+    return EAI_OK;
+}
+
+/* Frequency factors, where there are any. A table in the file that nothing asks for is a Llama 3.1
+ * without its configuration, and would give wrong text, slowly. */
+static eai_status make_rope(eai_model *m, eai_error *err)
+{
+    const eai_model_config *c = &m->config;
+    const char *path = eai_weights_path(m->weights);
+    const eai_weight_tensor *t = eai_weights_find(m->weights, "rope_freqs.weight");
+    eai_rope_type type = c->rope_scaling.type;
+
+    if (t && type == EAI_ROPE_PLAIN)
+        return eai_error_set(err, EAI_ERR_UNSUPPORTED,
+                             "%s: tensor 'rope_freqs.weight', but the configuration states no "
+                             "rotary scaling",
+                             path);
+    if (type == EAI_ROPE_PLAIN || type == EAI_ROPE_DYNAMIC)
+        return EAI_OK;
+    if (type == EAI_ROPE_TABLE &&
+        (!t || t->dtype != EAI_F32 || !eai_shape_equal(&t->shape, &EAI_SHAPE1(c->d_head / 2))))
+        return eai_error_set(err, EAI_ERR_SHAPE,
+                             "%s: tensor 'rope_freqs.weight' is missing, or no f32 [%" PRId64 "]",
+                             path, c->d_head / 2);
+    m->rope_factors = eai_arena_array(m->arena, (size_t)c->d_head / 2, sizeof(float));
+    if (!m->rope_factors)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for rotary frequencies");
+    if (type == EAI_ROPE_TABLE)
+        memcpy(m->rope_factors, t->data, t->bytes);
+    else
+        model__rope_factors(m->rope_factors, c);
     return EAI_OK;
 }
 
@@ -212,11 +294,14 @@ eai_status eai_model_create(eai_model **out, const eai_weights *w, const eai_mod
     const char *path = eai_weights_path(w);
 
     *out = NULL;
-    const model__family *family = model__find_family(config->family ? config->family : "");
+    const model__family *family = NULL;
+    for (size_t i = 0; i < N_FAMILIES; i++) {
+        if (config->family && strcmp(families[i]->name, config->family) == 0)
+            family = families[i];
+    }
     if (!family)
-        return model__unknown_family(path, config->family ? config->family : "", err);
+        return model__unknown_family(path, config->family ? config->family : "", false, err);
     EAI_TRY(model__check_config(config, path, err));
-    EAI_TRY(family->check(config, w, err));
 
     m = eai_alloc_zeroed(1, sizeof(*m));
     if (m)
@@ -229,10 +314,13 @@ eai_status eai_model_create(eai_model **out, const eai_weights *w, const eai_mod
     m->family = family;
     m->config = *config;
     m->config.family = family->name;
+    m->has = family->traits | (config->bias_qkv ? MODEL_BIAS_QKV : 0) |
+             (config->bias_o ? MODEL_BIAS_O : 0) | (config->bias_mlp ? MODEL_BIAS_MLP : 0);
     st = alloc_tables(m, err);
-    if (st != EAI_OK)
-        goto done;
-    st = find_tensors(m, err);
+    if (st == EAI_OK)
+        st = find_tensors(m, err);
+    if (st == EAI_OK)
+        st = make_rope(m, err);
     if (st != EAI_OK)
         goto done;
     *out = m;
@@ -277,43 +365,59 @@ int64_t eai_model_parameters(const eai_model *m)
 size_t eai_model_linears(const eai_model_linear **out, const eai_model *m)
 {
     *out = m->linears;
-    return m->n_linears;
+    return (size_t)m->config.n_layers * MODEL_N_LINEARS;
 }
 
-/* ---- All tensors in a row: embedding, blocks, norm, head
- * ----------------------------------------- */
-
-static size_t count_block_tensors(const eai_model *m)
-{
-    return (size_t)m->config.n_layers * (size_t)m->family->n_slots;
-}
+/* ---- All tensors in a row
+ * ------------------------------------------------------------------------ */
 
 size_t model__tensor_count(const eai_model *m)
 {
-    return count_block_tensors(m) + (m->config.tied ? 2 : 3);
+    return m->n_entries;
 }
 
 const eai_weight_tensor *model__tensor(const eai_model *m, size_t i)
 {
-    size_t n = count_block_tensors(m);
-    if (i == 0)
-        return &m->embedding;
-    if (i <= n)
-        return &m->blocks[i - 1];
-    return i == n + 1 ? &m->norm : &m->head;
+    return m->entries[i].tensor;
 }
 
 int64_t model__tensor_linear(const eai_model *m, size_t i)
 {
-    if (i == 0 || i > count_block_tensors(m))
-        return -1;
-    size_t n_slots = (size_t)m->family->n_slots;
-    size_t layer = (i - 1) / n_slots;
-    size_t slot = (i - 1) % n_slots;
-    if (!m->family->slots[slot].linear)
-        return -1;
-    size_t linear = layer * m->linears_per_layer;
-    for (size_t s = 0; s < slot; s++)
-        linear += m->family->slots[s].linear ? 1 : 0;
-    return (int64_t)linear;
+    return m->entries[i].linear;
+}
+
+/* One tensor, row by row. */
+static eai_status check_values(const eai_model *m, const eai_weight_tensor *t, float *row,
+                               eai_error *err)
+{
+    int64_t n = t->shape.dim[t->shape.n_dims - 1];
+    int64_t n_rows = n ? eai_shape_elements(&t->shape) / n : 0;
+    size_t bytes = eai_row_bytes(t->dtype, n);
+
+    for (int64_t r = 0; r < n_rows; r++) {
+        eai_dequantize_row(row, t->dtype, (const char *)t->data + (size_t)r * bytes, n);
+        for (int64_t i = 0; i < n; i++) {
+            if (!isfinite(row[i]))
+                return eai_error_set(err, EAI_ERR_NUMERIC,
+                                     "%s: tensor '%s': element %" PRId64 " of row %" PRId64
+                                     " is %g, not a finite number",
+                                     eai_weights_path(m->weights), t->name, i, r, (double)row[i]);
+        }
+    }
+    return EAI_OK;
+}
+
+eai_status eai_model_check_values(const eai_model *m, eai_error *err)
+{
+    eai_status st = EAI_OK;
+    int64_t longest = m->config.d_model > m->config.d_ffn ? m->config.d_model : m->config.d_ffn;
+    int64_t heads = m->config.n_heads * m->config.d_head;
+    float *row = eai_alloc_array((size_t)(longest > heads ? longest : heads), sizeof(*row));
+
+    if (!row)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a row of weights");
+    for (size_t i = 0; st == EAI_OK && i < m->n_entries; i++)
+        st = check_values(m, m->entries[i].tensor, row, err);
+    eai_free(row);
+    return st;
 }

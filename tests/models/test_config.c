@@ -102,6 +102,20 @@ static void test_gguf_metadata(void **state)
               &err);
     assert_int_equal(c.n_kv_heads, 2);
     assert_ok(read_gguf(&c, &(gguf_case){.scaling = "none"}, &err), &err);
+    assert_int_equal(c.rope_scaling.type, EAI_ROPE_PLAIN);
+    assert_ok(
+        read_gguf(&c,
+                  &(gguf_case){.scaling = "linear", .key = "llama.rope.scaling.factor", .value = 4},
+                  &err),
+        &err);
+    assert_int_equal(c.rope_scaling.type, EAI_ROPE_LINEAR);
+    assert_true(c.rope_scaling.factor == 4);
+    assert_ok(
+        read_gguf(&c, &(gguf_case){.key = "llama.attention.sliding_window", .value = 32}, &err),
+        &err);
+    assert_int_equal(c.window, 32);
+    assert_true(eai_layer_set_has(&c.local, 0) && eai_layer_set_has(&c.local, 1));
+    assert_false(eai_layer_set_has(&c.local, 2));
 }
 
 static void test_bad_gguf_metadata_is_refused(void **state)
@@ -130,9 +144,19 @@ static void test_bad_gguf_metadata_is_refused(void **state)
          EAI_ERR_UNSUPPORTED,
          "values of width 16"},
         {{.key = "llama.attention.key_length", .value = 7}, EAI_ERR_FORMAT, "head width 7 is odd"},
-        {{.scaling = "yarn"},
+        {{.scaling = "longrope"},
          EAI_ERR_UNSUPPORTED,
-         "'llama.rope.scaling.type' is 'yarn'; only 'none' is supported"},
+         "x.gguf: metadata 'llama.rope.scaling.type' is 'longrope'; supported: none, linear, yarn"},
+        {{.scaling = "yarn"}, EAI_ERR_FORMAT, "'llama.rope.scaling.factor' is missing"},
+        {{.scaling = "linear", .key = "llama.rope.scaling.factor", .value = 0},
+         EAI_ERR_FORMAT,
+         "x.gguf: rotary scaling 'linear': 'factor' is 0, not in 1 to 1000000"},
+        {{.key = "llama.expert_count", .value = 8},
+         EAI_ERR_UNSUPPORTED,
+         "x.gguf: a mixture of 8 experts is not supported"},
+        {{.key = "llama.attention.sliding_window", .value = 1u << 31},
+         EAI_ERR_FORMAT,
+         "a sliding window of 2147483648 tokens, not in 1 to"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         eai_error err = EAI_ERROR_INIT;
@@ -147,6 +171,8 @@ static void test_bad_gguf_metadata_is_refused(void **state)
 #define REQUIRED                                                                                   \
     "\"num_hidden_layers\":2,\"hidden_size\":32,\"intermediate_size\":64,\"vocab_size\":96,"       \
     "\"num_attention_heads\":4,\"num_key_value_heads\":2"
+
+#define LLAMA "{\"model_type\":\"llama\"," REQUIRED
 
 /* Writes the tiny model and `config` (NULL: none) into `dir` and loads it. */
 static eai_status load_folder(eai_model_config *out, const char *dir, const char *config,
@@ -225,13 +251,56 @@ static void test_bad_config_json_is_refused(void **state)
          "'num_hidden_layers' is not an integer"},
         {"{\"model_type\":\"llama\"," REQUIRED ",\"hidden_act\":\"gelu\"}", EAI_ERR_UNSUPPORTED,
          "'hidden_act' is 'gelu'"},
-        {"{\"model_type\":\"llama\"," REQUIRED ",\"mlp_bias\":true}", EAI_ERR_UNSUPPORTED,
-         "'mlp_bias' is true"},
-        {"{\"model_type\":\"llama\"," REQUIRED
-         ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}",
-         EAI_ERR_UNSUPPORTED, "'rope_scaling' of type 'linear'"},
-        {"{\"model_type\":\"llama\"," REQUIRED ",\"rope_parameters\":{\"rope_type\":\"llama3\"}}",
-         EAI_ERR_UNSUPPORTED, "'rope_parameters' of type 'llama3'"},
+        {LLAMA ",\"mlp_bias\":true}", EAI_ERR_FORMAT,
+         "tensor 'model.layers.0.mlp.gate_proj.bias' is missing"},
+        {LLAMA ",\"mlp_bias\":1}", EAI_ERR_FORMAT, "'mlp_bias' is neither true nor false"},
+        {LLAMA ",\"rope_scaling\":{\"type\":\"longrope\",\"factor\":2}}", EAI_ERR_UNSUPPORTED,
+         "config.json: 'rope_scaling' of type 'longrope'; supported: default, linear, dynamic"},
+        {LLAMA ",\"rope_scaling\":\"linear\"}", EAI_ERR_UNSUPPORTED, "'rope_scaling' of type '?'"},
+        {LLAMA ",\"rope_scaling\":{\"type\":\"linear\"}}", EAI_ERR_FORMAT,
+         "rotary scaling 'linear': 'factor' is 0, not in 1 to"},
+        {LLAMA ",\"rope_parameters\":{\"rope_type\":\"llama3\",\"factor\":8,"
+               "\"low_freq_factor\":4,\"high_freq_factor\":1}}",
+         EAI_ERR_FORMAT, "'low_freq_factor' 4 is not above 0 and below 'high_freq_factor' 1"},
+        {LLAMA ",\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":8,\"beta_slow\":64}}",
+         EAI_ERR_FORMAT, "rotary scaling 'yarn': 'beta_slow' 64, 'beta_fast' 32"},
+        {LLAMA ",\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":8,"
+               "\"original_max_position_embeddings\":0}}",
+         EAI_ERR_FORMAT, "'original_max_position_embeddings' is 0, not in 1 to"},
+        {LLAMA ",\"partial_rotary_factor\":0.5}", EAI_ERR_UNSUPPORTED,
+         "'partial_rotary_factor' is 0.5; only 1 is supported"},
+        {LLAMA ",\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}}",
+         EAI_ERR_UNSUPPORTED,
+         "config.json: 'quantization_config' of method 'gptq': quantized checkpoints are not "
+         "supported; take the float weights, or a GGUF file"},
+        {"{\"model_type\":\"qwen2\"," REQUIRED ",\"layer_types\":[\"full_attention\"]}",
+         EAI_ERR_FORMAT, "'layer_types' has not one entry for each of 2 layers"},
+        {"{\"model_type\":\"qwen3\"," REQUIRED
+         ",\"layer_types\":[\"full_attention\",\"linear_attention\"]}",
+         EAI_ERR_UNSUPPORTED,
+         "'layer_types' entry 1 is 'linear_attention'; supported: full_attention, sliding"},
+        {"{\"model_type\":\"qwen2\"," REQUIRED
+         ",\"layer_types\":[\"full_attention\",\"sliding_attention\"]}",
+         EAI_ERR_FORMAT, "a sliding window of 0 tokens"},
+        {"{\"model_type\":\"qwen2\"," REQUIRED "}", EAI_ERR_FORMAT,
+         "tensor 'model.layers.0.self_attn.q_proj.bias' is missing"},
+        {"{\"model_type\":\"smollm3\"," REQUIRED ",\"no_rope_layers\":[1]}", EAI_ERR_FORMAT,
+         "'no_rope_layers' has no number for each of 2 layers"},
+        {"{\"model_type\":\"smollm3\"," REQUIRED ",\"no_rope_layers\":[1,2]}", EAI_ERR_FORMAT,
+         "'no_rope_layers' entry 1 is neither 0 nor 1"},
+        {"{\"model_type\":\"smollm3\"," REQUIRED ",\"no_rope_layer_interval\":0}", EAI_ERR_FORMAT,
+         "'no_rope_layer_interval' is 0, not in 1 to"},
+        {"{\"model_type\":\"gemma3_text\"," REQUIRED ",\"final_logit_softcapping\":30.0}",
+         EAI_ERR_UNSUPPORTED, "'final_logit_softcapping' is set, which is not supported"},
+        {"{\"model_type\":\"gemma3_text\"," REQUIRED ",\"query_pre_attn_scalar\":0}",
+         EAI_ERR_FORMAT, "'query_pre_attn_scalar' 0 is not above 0"},
+        {"{\"model_type\":\"gemma3_text\"," REQUIRED
+         ",\"rope_parameters\":{\"full_attention\":{},\"sliding_attention\":"
+         "{\"rope_type\":\"linear\",\"factor\":2}}}",
+         EAI_ERR_UNSUPPORTED, "'rope_parameters' of sliding layers is of type 'linear'; only"},
+        {"{\"model_type\":\"gemma3\"," REQUIRED "}", EAI_ERR_UNSUPPORTED,
+         "architecture 'gemma3' is not supported; supported: llama, mistral, qwen2, qwen3, "
+         "smollm3, gemma3_text"},
         {"{\"model_type\":\"llama\"," REQUIRED ",\"rms_norm_eps\":\"x\"}", EAI_ERR_FORMAT,
          "'rms_norm_eps' is not a number"},
         {"{\"model_type\":\"llama\"," REQUIRED ",\"rms_norm_eps\":-1}", EAI_ERR_FORMAT,

@@ -97,7 +97,8 @@ static void test_tensors_of_wrong_type_are_refused(void **state)
     eai_weights_close(w);
 }
 
-static void test_scaled_rotary_frequencies_are_refused(void **state)
+/* What the file has and the configuration does not know would be left out of the computation. */
+static void test_tensors_that_nothing_asks_for_are_refused(void **state)
 {
     (void)state;
     eai_error err = EAI_ERROR_INIT;
@@ -105,14 +106,59 @@ static void test_scaled_rotary_frequencies_are_refused(void **state)
     float factors[4] = {1, 1, 1, 1};
     assert_ok(eai_weights_add(w, "rope_freqs.weight", EAI_F32, &EAI_SHAPE1(4), factors, &err),
               &err);
-    refuse(w, tiny_llama_config(true), EAI_ERR_UNSUPPORTED, "rope_freqs.weight");
+    refuse(w, tiny_llama_config(true), EAI_ERR_UNSUPPORTED,
+           "tiny: tensor 'rope_freqs.weight', but the configuration states no rotary scaling");
     eai_weights_close(w);
+
+    float bias[TINY_MODEL] = {0};
+    w = tiny_llama_weights(EAI_F32, true);
+    assert_ok(eai_weights_add(w, "model.layers.1.self_attn.o_proj.bias", EAI_F32,
+                              &EAI_SHAPE1(TINY_MODEL), bias, &err),
+              &err);
+    refuse(w, tiny_llama_config(true), EAI_ERR_UNSUPPORTED,
+           "tiny: tensor 'model.layers.1.self_attn.o_proj.bias': the configuration states no such "
+           "bias for a 'llama' model");
+    eai_weights_close(w);
+}
+
+static void test_values_are_checked_on_request(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    tiny_llama tiny;
+    tiny_llama_open(&tiny, EAI_F32, true);
+    const eai_weight_tensor *t =
+        eai_weights_find(tiny.weights, "model.layers.1.mlp.down_proj.weight");
+    float *values = malloc(t->bytes);
+    assert_non_null(values);
+    memcpy(values, t->data, t->bytes);
+    values[3 * TINY_FFN + 5] = NAN;
+    eai_model_free(tiny.model);
+    eai_weights *w = NULL;
+    assert_ok(eai_weights_create(&w, "tiny", &err), &err);
+    for (size_t i = 0; i < eai_weights_count(tiny.weights); i++) {
+        const eai_weight_tensor *u = eai_weights_at(tiny.weights, i);
+        assert_ok(eai_weights_add_borrowed(w, u->name, u->dtype, &u->shape,
+                                           u == t ? (void *)values : u->data, &err),
+                  &err);
+    }
+    eai_model_config c = tiny_llama_config(true);
+    assert_ok(eai_model_create(&tiny.model, w, &c, &err), &err); /* loading reads no values */
+    assert_fails(eai_model_check_values(tiny.model, &err), EAI_ERR_NUMERIC, &err,
+                 "tiny: tensor 'model.layers.1.mlp.down_proj.weight': element 5 of row 3 is nan, "
+                 "not a finite number");
+    values[3 * TINY_FFN + 5] = 0;
+    assert_ok(eai_model_check_values(tiny.model, &err), &err);
+    tiny_llama_close(&(tiny_llama){w, tiny.model});
+    eai_weights_close(tiny.weights);
+    free(values);
 }
 
 static eai_status create_once(void *ud, eai_error *err)
 {
     eai_model *m = NULL;
     eai_model_config c = tiny_llama_config(true);
+    c.rope_scaling = (eai_rope_scaling){.type = EAI_ROPE_LINEAR, .factor = 2};
     eai_status st = eai_model_create(&m, ud, &c, err);
     eai_model_free(m);
     return st;
@@ -367,7 +413,8 @@ int main(void)
         cmocka_unit_test(test_linear_layers_are_listed_in_order),
         cmocka_unit_test(test_bad_configurations_are_refused),
         cmocka_unit_test(test_tensors_of_wrong_type_are_refused),
-        cmocka_unit_test(test_scaled_rotary_frequencies_are_refused),
+        cmocka_unit_test(test_tensors_that_nothing_asks_for_are_refused),
+        cmocka_unit_test(test_values_are_checked_on_request),
         cmocka_unit_test(test_creation_survives_every_failing_allocation),
         cmocka_unit_test(test_logits_equal_plain_loops),
         cmocka_unit_test(test_every_storage_type_is_a_base),
