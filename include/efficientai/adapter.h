@@ -9,7 +9,7 @@
  *     ...
  *     eai_adapter_binding *bind = NULL;
  *     EAI_TRY(eai_adapter_binding_create(&bind, a, g, seed, err));   // seed NULL: no dropout
- *     build.hook = eai_adapter_binding_hook(bind);
+ *     eai_adapter_binding_attach(bind, &build);
  *     ... build the model; then, to train:
  *     n = eai_adapter_binding_tensors(&tensors, bind);           // in the order of
  * eai_adapter_parameters eai_grad(g, loss, tensors, n, NULL, grads);
@@ -19,7 +19,9 @@
  *
  * y = W x + scale * B (A dropout(x)), A [r, n_in], B [n_out, r]; scale = alpha / r, or alpha /
  * sqrt(r) with rank-stabilised scaling (Kalajdzievski 2023). Files are in the PEFT layout: PEFT,
- * vLLM and others read what is written here, and the reverse.
+ * vLLM and others read what is written here, and the reverse. An adapter that was loaded may have a
+ * rank and an alpha of its own for some layers, and an embedding or a head of its own, which are
+ * trained, saved and merged like the rest.
  *
  * Thread-safety: an adapter's values change under a running training plan; else it is constant. */
 #ifndef EAI_ADAPTER_H
@@ -62,6 +64,7 @@ EAI_API EAI_CHECKED eai_status eai_adapter_create(eai_adapter **out, const eai_m
                                                   const eai_adapter_opts *opts, eai_error *err);
 EAI_API void eai_adapter_free(eai_adapter *a);
 
+/* Of the layers that have no own. */
 EAI_API int64_t eai_adapter_rank(const eai_adapter *a);
 EAI_API double eai_adapter_alpha(const eai_adapter *a);
 EAI_API double eai_adapter_dropout(const eai_adapter *a);
@@ -78,8 +81,9 @@ typedef struct eai_parameter {
     eai_shape shape;
     float *data;
 } eai_parameter;
-/* A and B of each changed layer, in the order of eai_model_linears, A first; returns their number.
- * Borrowed, valid as long as the adapter; the values may be written. */
+/* A and B of each changed layer, in the order of eai_model_linears, A first, then the embedding and
+ * the head where the adapter has its own; returns their number. Borrowed, valid as long as the
+ * adapter; the values may be written. */
 EAI_API size_t eai_adapter_parameters(const eai_parameter **out, const eai_adapter *a);
 
 /* ---- In a graph
@@ -92,8 +96,8 @@ EAI_API EAI_CHECKED eai_status eai_adapter_binding_create(eai_adapter_binding **
                                                           const eai_adapter *a, eai_graph *g,
                                                           eai_tensor *seed, eai_error *err);
 EAI_API void eai_adapter_binding_free(eai_adapter_binding *b);
-/* Valid as long as the binding. */
-EAI_API eai_linear_hook eai_adapter_binding_hook(eai_adapter_binding *b);
+/* Lets a model be built with the adapter; the binding must live until it is. */
+EAI_API void eai_adapter_binding_attach(eai_adapter_binding *b, eai_model_build *build);
 /* The state tensors, in the order of eai_adapter_parameters. Borrowed. */
 EAI_API size_t eai_adapter_binding_tensors(eai_tensor *const **out, const eai_adapter_binding *b);
 

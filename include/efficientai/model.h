@@ -4,7 +4,7 @@
  *     eai_model *m = NULL;
  *     EAI_TRY(eai_model_load(&m, weights, err));               // `weights` must outlive m
  *     eai_model_build b = {.graph = g, .model = m};            // one model in one graph
- *     b.hook = eai_adapter_binding_hook(binding);              // or left out: the base model
+ *     eai_adapter_binding_attach(binding, &b);                 // or left out: the base model
  *     eai_model_inputs in;
  *     eai_model_build_inputs(&in, &b, n_tokens);               // "ids", "positions", "start",
  * "end" eai_tensor *h = eai_model_build_hidden(&b, &in);         // [T, d_model] eai_tensor *nll =
@@ -155,6 +155,8 @@ typedef struct eai_model_build {
     const eai_model *model;
     eai_linear_hook hook;         /* .apply NULL: none */
     const eai_model_cache *cache; /* NULL: none */
+    eai_tensor *new_embedding;    /* [vocab, d_model] in place of the file's; NULL: none */
+    eai_tensor *new_head;         /* likewise; each alone where the file has one for both */
     eai_tensor *embedding;        /* private: what is made once and used often */
     eai_tensor *head;
     eai_tensor *rope_factors;

@@ -59,7 +59,7 @@ static eai_status build_logits(eai_graph *g, const eai_model *model, const eai_a
 
     if (adapter) {
         EAI_TRY(eai_adapter_binding_create(&bind, adapter, g, NULL, err));
-        b.hook = eai_adapter_binding_hook(bind);
+        eai_adapter_binding_attach(bind, &b);
     }
     eai_model_build_inputs(&in, &b, n_tokens);
     if (n_rows > 0)

@@ -24,9 +24,9 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Names of the modules among the chosen linear layers (all: chosen NULL), each once, sorted,
+/* Names of the modules among the chosen linear layers (all: layers NULL), each once, sorted,
  * joined. */
-static void join_modules(char *buf, size_t n, const eai_model *m, const bool *chosen,
+static void join_modules(char *buf, size_t n, const eai_model *m, const lora__layer *layers,
                          const char *glue)
 {
     const eai_model_linear *linears;
@@ -35,7 +35,7 @@ static void join_modules(char *buf, size_t n, const eai_model *m, const bool *ch
     size_t n_linears = eai_model_linears(&linears, m);
 
     for (size_t i = 0; i < n_linears; i++) {
-        bool known = chosen && !chosen[i];
+        bool known = layers && !layers[i].chosen;
         for (size_t j = 0; j < n_names && !known; j++)
             known = strcmp(names[j], linears[i].module) == 0;
         if (!known && n_names < sizeof(names) / sizeof(names[0]))
@@ -54,7 +54,7 @@ void lora__list_modules(char *buf, size_t n, const eai_model *m)
 }
 
 /* Marks the linear layers that one word of the targets names; false when there is none. */
-static bool choose_word(bool *chosen, const eai_model *m, const char *word, size_t n)
+static bool choose_word(lora__layer *layers, const eai_model *m, const char *word, size_t n)
 {
     const eai_model_linear *linears;
     size_t n_linears = eai_model_linears(&linears, m);
@@ -68,14 +68,14 @@ static bool choose_word(bool *chosen, const eai_model *m, const char *word, size
         const eai_model_linear *l = &linears[i];
         bool named = strlen(l->module) == n && memcmp(l->module, word, n) == 0;
         if (all || (attention && l->attention) || (mlp && !l->attention) || named) {
-            chosen[i] = true;
+            layers[i].chosen = true;
             found = true;
         }
     }
     return found;
 }
 
-static eai_status choose_layers(bool *chosen, const eai_model *m, const char *targets,
+static eai_status choose_layers(lora__layer *layers, const eai_model *m, const char *targets,
                                 eai_error *err)
 {
     const char *p = targets;
@@ -85,7 +85,7 @@ static eai_status choose_layers(bool *chosen, const eai_model *m, const char *ta
         size_t length = n;
         while (length > 0 && p[length - 1] == ' ')
             length--;
-        if (length == 0 || !choose_word(chosen, m, p, length)) {
+        if (length == 0 || !choose_word(layers, m, p, length)) {
             char known[512];
             lora__list_modules(known, sizeof(known), m);
             return eai_error_set(
@@ -117,21 +117,77 @@ eai_status lora__check_opts(const eai_adapter_opts *o, const char *where, eai_er
     return EAI_OK;
 }
 
-static bool make_parameter(eai_parameter *p, eai_adapter *a, const eai_model_linear *l, char letter,
-                           eai_shape shape)
+const lora__whole_spec lora__whole_specs[LORA_N_WHOLE] = {
+    [LORA_EMBEDDING] = {"embed_tokens", "model.embed_tokens.weight"},
+    [LORA_HEAD] = {"lm_head", "lm_head.weight"},
+};
+
+double lora__scale(const eai_adapter *a, const lora__layer *l)
+{
+    return l->alpha / (a->use_rslora ? sqrt((double)l->rank) : (double)l->rank);
+}
+
+/* `name` lives in the arena. */
+static bool add_parameter(eai_adapter *a, const char *name, eai_shape shape)
 {
     size_t bytes = (size_t)eai_shape_elements(&shape) * sizeof(float);
-    p->name = eai_arena_printf(a->arena, LORA_KEY_PREFIX "%s.lora_%c.weight", l->name, letter);
+    eai_parameter *p = &a->parameters[a->n_parameters];
+    p->name = name;
     p->shape = shape;
     p->data = eai_alloc_aligned(64, bytes);
-    if (!p->name || !p->data)
+    if (!p->name || !p->data) {
+        eai_free(p->data);
         return false;
+    }
     memset(p->data, 0, bytes);
+    a->n_parameters++;
     a->n_values += eai_shape_elements(&shape);
     return true;
 }
 
-static eai_status fill_tables(eai_adapter *a, const bool *chosen, eai_error *err)
+static eai_status add_pairs(eai_adapter *a, eai_error *err)
+{
+    const eai_model_linear *linears;
+    size_t n_linears = eai_model_linears(&linears, a->model);
+
+    for (size_t i = 0; i < n_linears; i++) {
+        const eai_model_linear *l = &linears[i];
+        int64_t rank = a->layers[i].rank;
+        a->pair_of_linear[i] = -1;
+        if (!a->layers[i].chosen)
+            continue;
+        a->pair_of_linear[i] = (int64_t)a->n_pairs++;
+        if (!add_parameter(a,
+                           eai_arena_printf(a->arena, LORA_KEY_PREFIX "%s.lora_A.weight", l->name),
+                           EAI_SHAPE2(rank, l->n_in)) ||
+            !add_parameter(a,
+                           eai_arena_printf(a->arena, LORA_KEY_PREFIX "%s.lora_B.weight", l->name),
+                           EAI_SHAPE2(l->n_out, rank)))
+            return eai_error_set(err, EAI_ERR_NOMEM, "no memory for an adapter of rank %lld",
+                                 (long long)rank);
+    }
+    return EAI_OK;
+}
+
+static eai_status add_whole(eai_adapter *a, const bool whole[LORA_N_WHOLE], eai_error *err)
+{
+    const eai_model_config *c = eai_model_get_config(a->model);
+    for (int i = 0; i < LORA_N_WHOLE; i++) {
+        a->whole[i] = -1;
+        if (!whole[i])
+            continue;
+        a->whole[i] = (int64_t)a->n_parameters;
+        const char *name =
+            eai_arena_printf(a->arena, LORA_KEY_PREFIX "%s", lora__whole_specs[i].name);
+        if (!add_parameter(a, name, EAI_SHAPE2(c->vocab, c->d_model)))
+            return eai_error_set(err, EAI_ERR_NOMEM, "no memory for an adapter's '%s'",
+                                 lora__whole_specs[i].module);
+    }
+    return EAI_OK;
+}
+
+static eai_status fill_tables(eai_adapter *a, const lora__layer *layers,
+                              const bool whole[LORA_N_WHOLE], eai_error *err)
 {
     const eai_model_linear *linears;
     size_t n_linears = eai_model_linears(&linears, a->model);
@@ -139,31 +195,21 @@ static eai_status fill_tables(eai_adapter *a, const bool *chosen, eai_error *err
     size_t n_pairs = 0;
 
     for (size_t i = 0; i < n_linears; i++)
-        n_pairs += chosen[i] ? 1 : 0;
-    join_modules(targets, sizeof(targets), a->model, chosen, ",");
+        n_pairs += layers[i].chosen ? 1 : 0;
+    join_modules(targets, sizeof(targets), a->model, layers, ",");
     a->targets = eai_arena_strdup(a->arena, targets);
+    a->layers = eai_arena_memdup(a->arena, layers, n_linears * sizeof(*layers));
     a->pair_of_linear = eai_arena_array(a->arena, n_linears, sizeof(*a->pair_of_linear));
-    a->parameters = eai_arena_zeroed(a->arena, 2 * n_pairs, sizeof(*a->parameters));
-    if (!a->targets || !a->pair_of_linear || !a->parameters)
+    a->parameters = eai_arena_zeroed(a->arena, 2 * n_pairs + LORA_N_WHOLE, sizeof(*a->parameters));
+    if (!a->targets || !a->layers || !a->pair_of_linear || !a->parameters)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for an adapter's tables");
-
-    for (size_t i = 0; i < n_linears; i++) {
-        a->pair_of_linear[i] = -1;
-        if (!chosen[i])
-            continue;
-        const eai_model_linear *l = &linears[i];
-        eai_parameter *p = &a->parameters[2 * a->n_pairs];
-        a->pair_of_linear[i] = (int64_t)a->n_pairs++;
-        if (!make_parameter(&p[0], a, l, 'A', EAI_SHAPE2(a->rank, l->n_in)) ||
-            !make_parameter(&p[1], a, l, 'B', EAI_SHAPE2(l->n_out, a->rank)))
-            return eai_error_set(err, EAI_ERR_NOMEM, "no memory for an adapter of rank %lld",
-                                 (long long)a->rank);
-    }
-    return EAI_OK;
+    EAI_TRY(add_pairs(a, err));
+    return add_whole(a, whole, err);
 }
 
-eai_status lora__create_empty(eai_adapter **out, const eai_model *m, const bool *chosen,
-                              const eai_adapter_opts *opts, eai_error *err)
+eai_status lora__create_empty(eai_adapter **out, const eai_model *m, const lora__layer *layers,
+                              const bool whole[LORA_N_WHOLE], const eai_adapter_opts *opts,
+                              eai_error *err)
 {
     eai_status st = EAI_OK;
     eai_adapter *a = eai_alloc_zeroed(1, sizeof(*a));
@@ -180,8 +226,7 @@ eai_status lora__create_empty(eai_adapter **out, const eai_model *m, const bool 
     a->alpha = opts->alpha;
     a->dropout = opts->dropout;
     a->use_rslora = opts->use_rslora;
-    a->scale = opts->alpha / (opts->use_rslora ? sqrt((double)opts->rank) : (double)opts->rank);
-    st = fill_tables(a, chosen, err);
+    st = fill_tables(a, layers, whole, err);
     if (st != EAI_OK)
         goto done;
     *out = a;
@@ -215,16 +260,19 @@ eai_status eai_adapter_create(eai_adapter **out, const eai_model *m, const eai_a
 
     *out = NULL;
     EAI_TRY(lora__check_opts(opts, "adapter", err));
-    bool *chosen = eai_alloc_zeroed(n_linears, sizeof(*chosen));
-    if (!chosen)
+    const bool whole[LORA_N_WHOLE] = {false};
+    lora__layer *layers = eai_alloc_zeroed(n_linears, sizeof(*layers));
+    if (!layers)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu layers", n_linears);
-    st = choose_layers(chosen, m, opts->targets ? opts->targets : "all", err);
+    for (size_t i = 0; i < n_linears; i++)
+        layers[i] = (lora__layer){.rank = opts->rank, .alpha = opts->alpha};
+    st = choose_layers(layers, m, opts->targets ? opts->targets : "all", err);
     if (st == EAI_OK)
-        st = lora__create_empty(&a, m, chosen, opts, err);
+        st = lora__create_empty(&a, m, layers, whole, opts, err);
     if (a)
         fill_first_values(a, opts->seed);
     *out = a;
-    eai_free(chosen);
+    eai_free(layers);
     return st;
 }
 
@@ -232,7 +280,7 @@ void eai_adapter_free(eai_adapter *a)
 {
     if (!a)
         return;
-    for (size_t i = 0; i < 2 * a->n_pairs; i++)
+    for (size_t i = 0; i < a->n_parameters; i++)
         eai_free(a->parameters[i].data);
     eai_arena_free(a->arena);
     eai_free(a);
@@ -255,7 +303,7 @@ double eai_adapter_dropout(const eai_adapter *a)
 
 double eai_adapter_scale(const eai_adapter *a)
 {
-    return a->scale;
+    return lora__scale(a, &(lora__layer){.rank = a->rank, .alpha = a->alpha});
 }
 
 bool eai_adapter_rslora(const eai_adapter *a)
@@ -276,7 +324,7 @@ int64_t eai_adapter_parameter_count(const eai_adapter *a)
 size_t eai_adapter_parameters(const eai_parameter **out, const eai_adapter *a)
 {
     *out = a->parameters;
-    return 2 * a->n_pairs;
+    return a->n_parameters;
 }
 
 /* ---- In a graph
@@ -285,7 +333,7 @@ size_t eai_adapter_parameters(const eai_parameter **out, const eai_adapter *a)
 struct eai_adapter_binding {
     const eai_adapter *adapter;
     eai_tensor *seed;     /* I32 [2] or NULL: no dropout */
-    eai_tensor **tensors; /* [2 * n_pairs], in the order of the parameters */
+    eai_tensor **tensors; /* [n_parameters], in their order */
 };
 
 eai_status eai_adapter_binding_create(eai_adapter_binding **out, const eai_adapter *a, eai_graph *g,
@@ -295,14 +343,14 @@ eai_status eai_adapter_binding_create(eai_adapter_binding **out, const eai_adapt
 
     *out = NULL;
     if (b)
-        b->tensors = eai_alloc_zeroed(2 * a->n_pairs, sizeof(eai_tensor *));
+        b->tensors = eai_alloc_zeroed(a->n_parameters, sizeof(eai_tensor *));
     if (!b || !b->tensors) {
         eai_adapter_binding_free(b);
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for an adapter's binding");
     }
     b->adapter = a;
     b->seed = seed;
-    for (size_t i = 0; i < 2 * a->n_pairs; i++) {
+    for (size_t i = 0; i < a->n_parameters; i++) {
         const eai_parameter *p = &a->parameters[i];
         b->tensors[i] = eai_state(g, p->name, EAI_F32, p->shape, p->data);
     }
@@ -331,22 +379,28 @@ static eai_tensor *apply_pair(eai_graph *g, size_t linear, eai_tensor *x, eai_te
         return y;
     if (bind->seed && a->dropout > 0)
         x = eai_dropout(g, x, bind->seed, a->dropout, pair);
+    double scale = lora__scale(a, &a->layers[linear]);
     eai_scope_push(g, "lora");
     eai_tensor *h = eai_linear(g, x, bind->tensors[2 * pair]); /* [T, r] */
     eai_tensor *delta = eai_matmul(g, h, bind->tensors[2 * pair + 1],
-                                   (eai_matmul_opts){.trans_b = true, .alpha = a->scale});
+                                   (eai_matmul_opts){.trans_b = true, .alpha = scale});
     y = eai_add(g, y, delta);
     eai_scope_pop(g);
     return y;
 }
 
-eai_linear_hook eai_adapter_binding_hook(eai_adapter_binding *b)
+void eai_adapter_binding_attach(eai_adapter_binding *b, eai_model_build *build)
 {
-    return (eai_linear_hook){apply_pair, b};
+    const int64_t *whole = b->adapter->whole;
+    build->hook = (eai_linear_hook){apply_pair, b};
+    if (whole[LORA_EMBEDDING] >= 0)
+        build->new_embedding = b->tensors[whole[LORA_EMBEDDING]];
+    if (whole[LORA_HEAD] >= 0)
+        build->new_head = b->tensors[whole[LORA_HEAD]];
 }
 
 size_t eai_adapter_binding_tensors(eai_tensor *const **out, const eai_adapter_binding *b)
 {
     *out = b->tensors;
-    return 2 * b->adapter->n_pairs;
+    return b->adapter->n_parameters;
 }

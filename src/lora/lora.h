@@ -5,32 +5,67 @@
 #include <efficientai/adapter.h>
 
 #include "base/arena.h"
+#include "base/strbuf.h"
 
 /* The files of the PEFT layout. */
 #define LORA_WEIGHTS_FILE "adapter_model.safetensors"
 #define LORA_CONFIG_FILE  "adapter_config.json"
 #define LORA_KEY_PREFIX   "base_model.model."
 
+#define LORA_CONFIG_BYTES_MAX ((size_t)1 << 24)
+
+/* What an adapter does to one linear layer. */
+typedef struct lora__layer {
+    bool chosen;
+    int64_t rank;
+    double alpha;
+} lora__layer;
+
+/* Modules that an adapter may hold as a whole (PEFT's modules_to_save). */
+typedef enum lora__whole { LORA_EMBEDDING, LORA_HEAD, LORA_N_WHOLE } lora__whole;
+typedef struct lora__whole_spec {
+    const char *module; /* as modules_to_save names it */
+    const char *name;   /* of the tensor */
+} lora__whole_spec;
+extern const lora__whole_spec lora__whole_specs[LORA_N_WHOLE];
+
 struct eai_adapter {
     eai_arena *arena; /* names and tables, until the adapter is freed */
     const eai_model *model;
-    int64_t rank;
-    double alpha, dropout, scale;
+    int64_t rank; /* of layers that have no own */
+    double alpha, dropout;
     bool use_rslora;
     const char *targets;       /* "down_proj,gate_proj": sorted */
+    lora__layer *layers;       /* [n_linears] */
     int64_t *pair_of_linear;   /* [n_linears]: index of its pair, or -1 */
-    eai_parameter *parameters; /* [2 * n_pairs]: A and B of each pair; data by eai_alloc_aligned */
+    eai_parameter *parameters; /* A and B of each pair, then the whole modules; data by
+                                  eai_alloc_aligned */
     size_t n_pairs;
+    int64_t whole[LORA_N_WHOLE]; /* index of its parameter, or -1 */
+    size_t n_parameters;
     int64_t n_values;
 };
 
-/* A without values: tables and zeroed memory for the linear layers with chosen[i]. */
-eai_status lora__create_empty(eai_adapter **out, const eai_model *m, const bool *chosen,
-                              const eai_adapter_opts *opts, eai_error *err);
+/* alpha / r, or alpha / sqrt(r), of a layer. */
+double lora__scale(const eai_adapter *a, const lora__layer *l);
+/* A without values: tables and zeroed memory for the chosen layers and whole modules. */
+eai_status lora__create_empty(eai_adapter **out, const eai_model *m, const lora__layer *layers,
+                              const bool whole[LORA_N_WHOLE], const eai_adapter_opts *opts,
+                              eai_error *err);
 /* Rank, alpha and dropout in their ranges; `where` begins the message ("adapter", a file's name).
  */
 eai_status lora__check_opts(const eai_adapter_opts *opts, const char *where, eai_error *err);
 /* The module names of a model, each once, sorted: "down_proj, gate_proj, ..." into buf. */
 void lora__list_modules(char *buf, size_t n, const eai_model *m);
+
+/* adapter_config.json: reads the numbers of all layers into *o, each layer's own into layers
+ * [n_linears], and which modules must be there as a whole; the text to be written for `a`. */
+eai_status lora__load_config(eai_adapter_opts *o, lora__layer *layers, bool whole[LORA_N_WHOLE],
+                             const eai_model *m, const char *folder, eai_error *err);
+void lora__write_config(eai_strbuf *b, const eai_adapter *a, const char *base_name);
+
+/* pattern.c: out[i] says whether `key` of a rank_pattern or alpha_pattern stands for layer i. */
+eai_status lora__match_pattern(bool *out, const char *key, const eai_model_linear *linears,
+                               size_t n, eai_error *err);
 
 #endif

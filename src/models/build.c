@@ -90,9 +90,11 @@ void eai_model_build_inputs(eai_model_inputs *out, eai_model_build *b, int64_t n
         out->at = eai_input(g, "at", EAI_I32, EAI_SHAPE1(1));
 }
 
-/* The embedding and the head are one leaf where they are one tensor. */
+/* The embedding and the head are one leaf where they are one tensor and none is replaced. */
 static eai_tensor *get_embedding(eai_model_build *b)
 {
+    if (b->new_embedding)
+        return b->new_embedding;
     if (!b->embedding)
         b->embedding = make_leaf(b->graph, &b->model->embedding);
     return b->embedding;
@@ -100,7 +102,9 @@ static eai_tensor *get_embedding(eai_model_build *b)
 
 static eai_tensor *get_head(eai_model_build *b)
 {
-    if (b->model->config.tied)
+    if (b->new_head)
+        return b->new_head;
+    if (b->model->config.tied && !b->new_embedding)
         return get_embedding(b);
     if (!b->head)
         b->head = make_leaf(b->graph, &b->model->head);

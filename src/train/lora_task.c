@@ -17,7 +17,7 @@ static eai_status build_lora(eai_tensor **nll, eai_tensor **tensors, const eai_t
     if (task->adapter) {
         bool dropout = seed && eai_adapter_dropout(task->adapter) > 0;
         EAI_TRY(eai_adapter_binding_create(&binding, task->adapter, g, dropout ? seed : NULL, err));
-        b.hook = eai_adapter_binding_hook(binding);
+        eai_adapter_binding_attach(binding, &b);
     }
     eai_model_build_inputs(&in, &b, n_tokens);
     eai_tensor *targets = eai_input(g, "targets", EAI_I32, EAI_SHAPE1(n_tokens));

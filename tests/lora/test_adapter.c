@@ -246,7 +246,8 @@ static void run_dropout(float *out, const tiny_llama *tiny, const eai_adapter *a
     assert_ok(eai_adapter_binding_create(&bind, a, g, seed, &err), &err);
     assert_int_equal(eai_adapter_binding_tensors(&tensors, bind), 2 * N_LINEARS);
     assert_int_equal(eai_tensor_shape(tensors[1])->dim[1], eai_adapter_rank(a));
-    eai_model_build b = {.graph = g, .model = tiny->model, .hook = eai_adapter_binding_hook(bind)};
+    eai_model_build b = {.graph = g, .model = tiny->model};
+    eai_adapter_binding_attach(bind, &b);
     eai_model_build_inputs(&in, &b, N_IDS);
     eai_tensor *h = eai_model_build_hidden(&b, &in);
     eai_graph_output(g, "logits", eai_model_build_logits(&b, h, NULL));
@@ -448,6 +449,8 @@ static void expect_refused(const eai_model *m, const char *dir, eai_status code,
     assert_null(a);
 }
 
+#define GOOD "{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":8"
+
 static void test_bad_configs_are_refused(void **state)
 {
     (void)state;
@@ -472,10 +475,30 @@ static void test_bad_configs_are_refused(void **state)
          "'init_lora_weights' is 'pissa_niter_4'", EAI_ERR_UNSUPPORTED},
         {"{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":8,\"bias\":\"all\"}", "'bias' is set",
          EAI_ERR_UNSUPPORTED},
-        {"{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":8,\"rank_pattern\":{\"q_proj\":4}}",
-         "'rank_pattern' is set", EAI_ERR_UNSUPPORTED},
-        {"{\"peft_type\":\"LORA\",\"r\":8,\"lora_alpha\":8,\"modules_to_save\":[\"lm_head\"]}",
-         "'modules_to_save' is set", EAI_ERR_UNSUPPORTED},
+        {GOOD ",\"fan_in_fan_out\":true}", "'fan_in_fan_out' is set, which is not supported",
+         EAI_ERR_UNSUPPORTED},
+        {GOOD ",\"rank_pattern\":{\"q_proj\":4}}",
+         "q_proj.lora_A.weight': shape [8,32], where this model and the config ask for [4,32]",
+         EAI_ERR_SHAPE},
+        {GOOD ",\"rank_pattern\":{\"q_proj\":0}}",
+         "adapter_config.json: 'rank_pattern' of 'q_proj' is 0, no whole number in 1 to 256",
+         EAI_ERR_FORMAT},
+        {GOOD ",\"rank_pattern\":{\"q_proj\":1.5}}", "'rank_pattern' of 'q_proj' is 1.5",
+         EAI_ERR_FORMAT},
+        {GOOD ",\"rank_pattern\":{\"q_proj\":\"4\"}}", "'rank_pattern' of 'q_proj' is not a number",
+         EAI_ERR_FORMAT},
+        {GOOD ",\"rank_pattern\":[4]}", "'rank_pattern' is no object", EAI_ERR_FORMAT},
+        {GOOD ",\"alpha_pattern\":{\"(q_proj\":4}}",
+         "pattern '(q_proj' is no regular expression: missing closing parenthesis", EAI_ERR_FORMAT},
+        {GOOD ",\"alpha_pattern\":{\"q_proj\":-4}}",
+         "'alpha_pattern' of 'q_proj' is -4, not above 0", EAI_ERR_FORMAT},
+        {GOOD ",\"alpha_pattern\":{\"((.*)*)*[0-9]\":4}}", "pattern '((.*)*)*[0-9]' takes too long",
+         EAI_ERR_LIMIT},
+        {GOOD ",\"modules_to_save\":[\"lm_head\"]}",
+         "tensor 'base_model.model.lm_head.weight' is missing", EAI_ERR_FORMAT},
+        {GOOD ",\"modules_to_save\":[\"score\"]}",
+         "'modules_to_save' has 'score'; supported: embed_tokens, lm_head", EAI_ERR_UNSUPPORTED},
+        {GOOD ",\"modules_to_save\":\"lm_head\"}", "'modules_to_save' is no list", EAI_ERR_FORMAT},
     };
     eai_error err = EAI_ERROR_INIT;
     char *dir = eai_test_make_folder();
@@ -538,7 +561,7 @@ static void test_adapters_of_other_models_are_refused(void **state)
     expect_refused(
         tiny.model, dir, EAI_ERR_SHAPE,
         "tensor 'base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight': shape [4,64], "
-        "where this model and 'r' ask for [4,32]");
+        "where this model and the config ask for [4,32]");
     write_tensors(dir, 0, "q_proj", a, EAI_SHAPE2(32, 8), 0, true);
     expect_refused(tiny.model, dir, EAI_ERR_SHAPE, "lora_B.weight': shape [32,8]");
     write_tensors(dir, 0, "q_proj", a, b, 0, false);

@@ -13,6 +13,7 @@
 #include <efficientai/generate.h>
 #include <efficientai/npy.h>
 
+#include "support/lora_step.h"
 #include "support/tiny_llama.h"
 
 enum { VOCAB = 64, N_IDS = 40, N_GREEDY = 16, RANK = 4 };
@@ -253,50 +254,6 @@ static void fill_adapter(eai_adapter *a)
     }
 }
 
-/* Mean loss of all next ids and the norm of its gradient by all of the adapter. */
-static void run_step(float out[2], const subject *s, const eai_adapter *a)
-{
-    eai_error err = EAI_ERROR_INIT;
-    eai_graph *g = NULL;
-    eai_plan *plan = NULL;
-    eai_adapter_binding *bind = NULL;
-    eai_tensor *const *wrt = NULL;
-    eai_tensor *grads[256];
-    eai_model_inputs in;
-    const int32_t *ids = s->ids->data;
-    assert_ok(eai_graph_create(&g, &err), &err);
-    assert_ok(eai_adapter_binding_create(&bind, a, g, NULL, &err), &err);
-    eai_model_build b = {.graph = g, .model = s->model, .hook = eai_adapter_binding_hook(bind)};
-    eai_model_build_inputs(&in, &b, N_IDS);
-    eai_tensor *targets = eai_input(g, "targets", EAI_I32, EAI_SHAPE1(N_IDS));
-    eai_tensor *nll = eai_model_build_nll(&b, eai_model_build_hidden(&b, &in), targets);
-    eai_tensor *loss = eai_scale(g, eai_sum_all(g, nll), 1.0 / (N_IDS - 1));
-    size_t n = eai_adapter_binding_tensors(&wrt, bind);
-    assert_true(n <= sizeof(grads) / sizeof(grads[0]));
-    eai_grad(g, loss, wrt, n, &(eai_grad_opts){.checkpoint = true}, grads);
-    eai_tensor *squares = eai_fill(g, EAI_SHAPE1(1), 0);
-    for (size_t i = 0; i < n; i++)
-        squares = eai_add(g, squares, eai_sum_all(g, eai_mul(g, grads[i], grads[i])));
-    eai_graph_output(g, "loss", loss);
-    eai_graph_output(g, "squares", squares);
-    assert_ok(eai_graph_check(g, &err), &err);
-    assert_ok(eai_plan_create(&plan, g, s->backend, &err), &err);
-    for (int32_t t = 0; t < N_IDS; t++) {
-        tiny_input(plan, "ids")[t] = ids[t];
-        tiny_input(plan, "positions")[t] = t;
-        tiny_input(plan, "start")[t] = 0;
-        tiny_input(plan, "end")[t] = t + 1;
-        tiny_input(plan, "targets")[t] = t + 1 < N_IDS ? ids[t + 1] : -100;
-    }
-    assert_ok(eai_plan_run(plan, &err), &err);
-    tiny_output(&out[0], plan, "loss", 1);
-    tiny_output(&out[1], plan, "squares", 1);
-    out[1] = sqrtf(out[1]);
-    eai_plan_free(plan);
-    eai_adapter_binding_free(bind);
-    eai_graph_free(g);
-}
-
 static void test_adapter_gradients_are_those_of_peft(void **state)
 {
     (void)state;
@@ -314,7 +271,7 @@ static void test_adapter_gradients_are_those_of_peft(void **state)
         opts.alpha = 2.0 * RANK;
         assert_ok(eai_adapter_create(&a, s.model, &opts, &err), &err);
         fill_adapter(a);
-        run_step(measured, &s, a);
+        lora_step_run(measured, s.model, a, s.backend, s.ids->data, N_IDS);
         print_message("%s %s: loss %.6f, gradient norm %.6f\n", cases[i].folder, cases[i].file,
                       (double)measured[0], (double)measured[1]);
         assert_close(measured, expected->data, 2, 1e-4, 0);

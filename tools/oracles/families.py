@@ -149,8 +149,17 @@ def greedy(model, ids):
     return ids[-N_GENERATED:], gap
 
 
+def loss_and_norm(model, ids):
+    """Mean loss of all next ids, and the norm of the gradients of everything that is trained."""
+    out = model(input_ids=torch.tensor([list(ids)]), use_cache=False).logits[0].double()
+    loss = torch.nn.functional.cross_entropy(out[:-1], torch.tensor(list(ids[1:]), dtype=torch.long))
+    loss.backward()
+    norm = math.sqrt(sum(float((p.grad.double() ** 2).sum()) for p in model.parameters() if p.requires_grad))
+    return float(loss.detach()), norm
+
+
 def lora_step(model, ids):
-    """Mean loss of all next ids, and the norm of all gradients of an adapter filled by the formula."""
+    """loss_and_norm with an adapter filled by the formula."""
     config = peft.LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
     model = peft.get_peft_model(model, config)
     parameters = sorted(((n.replace(".default", ""), p) for n, p in model.named_parameters() if "lora_" in n),
@@ -161,11 +170,7 @@ def lora_step(model, ids):
             a = B_RANGE if is_b else 1.0 / math.sqrt(p.shape[1])
             stream = hash_fill.STREAM_LORA_B if is_b else hash_fill.STREAM_LORA_A
             p.copy_(torch.from_numpy(hash_fill.uniform(stream, t, tuple(p.shape), a)))
-    out = model(input_ids=torch.tensor([list(ids)]), use_cache=False).logits[0].double()
-    loss = torch.nn.functional.cross_entropy(out[:-1], torch.tensor(list(ids[1:]), dtype=torch.long))
-    loss.backward()
-    norm = math.sqrt(sum(float((p.grad.double() ** 2).sum()) for _, p in parameters))
-    return float(loss.detach()), norm
+    return loss_and_norm(model, ids)
 
 
 # ---- GGUF: what llama.cpp's converter does to these families, by the gguf package's own names
