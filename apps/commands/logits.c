@@ -23,6 +23,7 @@ typedef struct logits_args {
     const char *output;
     const char *dtype;
     int64_t threads;
+    bool check;
 } logits_args;
 
 static const eai_option logits_options[] = {
@@ -32,7 +33,11 @@ static const eai_option logits_options[] = {
      .offset = offsetof(logits_args, model),
      .default_value = "smollm2-135m-instruct",
      .value_name = "NAME|FILE",
-     .help = "a known model or a model file"},
+     .help = "a known model, a model file, or a folder"},
+    {.name = "check",
+     .type = EAI_OPT_FLAG,
+     .offset = offsetof(logits_args, check),
+     .help = "read all weights first and refuse values that are no finite numbers"},
     {.name = "ids",
      .type = EAI_OPT_STRING,
      .offset = offsetof(logits_args, ids),
@@ -135,6 +140,8 @@ static eai_status run(const eai_command_context *ctx, const void *args, eai_erro
         st = eai_weights_open(&w, path, err);
     if (st == EAI_OK)
         st = eai_model_load(&model, w, err);
+    if (st == EAI_OK && a->check)
+        st = eai_model_check_values(model, err);
     if (st == EAI_OK)
         st = write_logits(a, model, ids, n_ids, err);
     if (st == EAI_OK)

@@ -83,6 +83,8 @@ EAI_API EAI_CHECKED eai_status eai_weights_add_borrowed(eai_weights *w, const ch
 
 EAI_API const char *eai_weights_path(const eai_weights *w); /* or the label; borrowed */
 EAI_API size_t eai_weights_count(const eai_weights *w);
+/* Bytes of the mapped files, several with an index; 0 in memory. */
+EAI_API uint64_t eai_weights_file_bytes(const eai_weights *w);
 /* Tensor i in the file's order, 0 <= i < count; borrowed. */
 EAI_API const eai_weight_tensor *eai_weights_at(const eai_weights *w, size_t i);
 /* The tensor of that name or NULL; borrowed. O(log count). */

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -44,17 +43,16 @@ eai_status session_open_model(session *s, const session_args *args, eai_error *e
     eai_backend_opts opts = EAI_BACKEND_OPTS_INIT;
     opts.n_threads = (int)args->threads;
     opts.precision = precision_of(args->dtype);
-    struct stat file;
     memset(s, 0, sizeof(*s));
     eai_status st = eai_hub_resolve(&s->path, args->model, err);
-    if (st == EAI_OK && stat(s->path, &file) == 0)
-        s->file_bytes = (uint64_t)file.st_size;
     if (st == EAI_OK)
         st = eai_backend_open(&s->backend, "cpu", &opts, err);
     if (st == EAI_OK)
         st = eai_weights_open(&s->weights, s->path, err);
     if (st == EAI_OK)
         st = eai_model_load(&s->model, s->weights, err);
+    if (st == EAI_OK && args->check)
+        st = eai_model_check_values(s->model, err);
     if (st == EAI_OK && args->adapter)
         st = eai_adapter_load(&s->adapter, s->model, args->adapter, err);
     if (st != EAI_OK)

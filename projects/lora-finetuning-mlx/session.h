@@ -19,14 +19,21 @@ typedef struct session_args {
     const char *dtype;
     const char *isa;
     int64_t threads;
+    bool check;
 } session_args;
 
 #define SESSION_OPTION(owner, field) offsetof(owner, session) + offsetof(session_args, field)
 #define SESSION_MODEL_OPTION(owner)                                                                \
+    {.name = "model",                                                                              \
+     .key = 'm',                                                                                   \
+     .type = EAI_OPT_STRING,                                                                       \
+     .offset = SESSION_OPTION(owner, model),                                                       \
+     .default_value = "smollm2-135m-instruct",                                                     \
+     .value_name = "NAME|PATH",                                                                    \
+     .help = "a known model (efficientai models list), a file, or a folder"},                      \
     {                                                                                              \
-        .name = "model", .key = 'm', .type = EAI_OPT_STRING,                                       \
-        .offset = SESSION_OPTION(owner, model), .default_value = "smollm2-135m-instruct",          \
-        .value_name = "NAME|PATH", .help = "a known model (efficientai models list) or a file"     \
+        .name = "check", .type = EAI_OPT_FLAG, .offset = SESSION_OPTION(owner, check),             \
+        .help = "read all weights first and refuse values that are no finite numbers"              \
     }
 #define SESSION_ADAPTER_OPTION(owner)                                                              \
     {                                                                                              \
@@ -53,8 +60,7 @@ typedef struct session_args {
 
 /* Everything is NULL until opened; session_close frees it in the right order. */
 typedef struct session {
-    char *path;          /* of the model's file */
-    uint64_t file_bytes; /* of the model's file */
+    char *path; /* of the model's file */
     eai_backend *backend;
     eai_weights *weights;
     eai_model *model;

@@ -362,8 +362,8 @@ static uint64_t predict_peak(const run *r, const eai_plan_memory *valid)
     eai_plan_memory m;
     size_t parameters = (size_t)eai_adapter_parameter_count(r->s.adapter) * sizeof(float);
     eai_trainer_get_memory(&m, r->trainer);
-    return r->rss_files + eai_hardware_rss_anonymous() + r->s.file_bytes + m.activations +
-           m.workspace + m.inputs + (m.states - parameters) +
+    return r->rss_files + eai_hardware_rss_anonymous() + eai_weights_file_bytes(r->s.weights) +
+           m.activations + m.workspace + m.inputs + (m.states - parameters) +
            (r->args->load_best ? parameters : 0) + valid->activations + valid->workspace +
            valid->inputs;
 }

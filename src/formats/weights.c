@@ -386,6 +386,14 @@ size_t eai_weights_count(const eai_weights *w)
     return w->n_tensors;
 }
 
+uint64_t eai_weights_file_bytes(const eai_weights *w)
+{
+    uint64_t bytes = w->map ? eai_map_size(w->map) : 0;
+    for (size_t i = 0; i < w->n_shards; i++)
+        bytes += eai_map_size(w->shards[i]->map);
+    return bytes;
+}
+
 const eai_weight_tensor *eai_weights_at(const eai_weights *w, size_t i)
 {
     return &w->tensors[i];

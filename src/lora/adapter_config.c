@@ -304,6 +304,15 @@ static eai_status read_numbers(eai_adapter_opts *o, const json_t *root, eai_erro
     return EAI_OK;
 }
 
+eai_status lora__read_config(eai_adapter_opts *o, lora__layer *layers, bool whole[LORA_N_WHOLE],
+                             json_t *root, const eai_model *m, eai_error *err)
+{
+    EAI_TRY(read_numbers(o, root, err));
+    EAI_TRY(lora__check_opts(o, "the config", err));
+    EAI_TRY(read_patterns(layers, o, root, m, err));
+    return read_whole(whole, root, err);
+}
+
 eai_status lora__load_config(eai_adapter_opts *o, lora__layer *layers, bool whole[LORA_N_WHOLE],
                              const eai_model *m, const char *folder, eai_error *err)
 {
@@ -314,18 +323,11 @@ eai_status lora__load_config(eai_adapter_opts *o, lora__layer *layers, bool whol
     if (!path)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     st = eai_json_load(&root, path, LORA_CONFIG_BYTES_MAX, err);
-    if (st != EAI_OK)
-        goto done;
-    st = read_numbers(o, root, err);
-    if (st == EAI_OK)
-        st = read_patterns(layers, o, root, m, err);
-    if (st == EAI_OK)
-        st = read_whole(whole, root, err);
-    if (st != EAI_OK)
-        st = eai_error_context(err, st, "%s", path);
-    else
-        st = lora__check_opts(o, path, err);
-done:
+    if (st == EAI_OK) {
+        st = lora__read_config(o, layers, whole, root, m, err);
+        if (st != EAI_OK)
+            st = eai_error_context(err, st, "%s", path);
+    }
     json_decref(root);
     eai_free(path);
     return st;

@@ -2,6 +2,8 @@
 #ifndef EAI_LORA_LORA_H
 #define EAI_LORA_LORA_H
 
+#include <jansson.h>
+
 #include <efficientai/adapter.h>
 
 #include "base/arena.h"
@@ -60,6 +62,8 @@ void lora__list_modules(char *buf, size_t n, const eai_model *m);
 
 /* adapter_config.json: reads the numbers of all layers into *o, each layer's own into layers
  * [n_linears], and which modules must be there as a whole; the text to be written for `a`. */
+eai_status lora__read_config(eai_adapter_opts *o, lora__layer *layers, bool whole[LORA_N_WHOLE],
+                             json_t *root, const eai_model *m, eai_error *err);
 eai_status lora__load_config(eai_adapter_opts *o, lora__layer *layers, bool whole[LORA_N_WHOLE],
                              const eai_model *m, const char *folder, eai_error *err);
 void lora__write_config(eai_strbuf *b, const eai_adapter *a, const char *base_name);

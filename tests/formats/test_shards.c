@@ -64,6 +64,7 @@ static void test_tensors_of_all_files_are_one_set(void **state)
                                "\"x\":\"" A "\",\"z\":\"" B "\",\"y\":\"" A "\"}}");
     assert_ok(open_index(&w, folder, &err), &err);
     assert_int_equal(eai_weights_count(w), 3);
+    assert_true(eai_weights_file_bytes(w) > 3 * 24 && eai_weights_file_bytes(w) % 8 == 0);
     assert_true(((const float *)eai_weights_find(w, "x")->data)[0] == 0);
     assert_true(((const float *)eai_weights_find(w, "y")->data)[0] == 6);
     assert_true(((const float *)eai_weights_find(w, "z")->data)[5] == 105);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets' corpora: corpus/{gguf,safetensors,jsonl,npy,tokenizer,jinja}/*.
+"""Writes the seeds of the fuzz targets' corpora: corpus/NAME/*.
 
     python3 tests/fuzz/make_corpus.py
 Small valid files, each of them cut short, and files that lie. Nothing but the standard library is
@@ -241,3 +241,80 @@ for name, t in templates.items():
     put("jinja", name, t.encode())
 for n in (1, 3, 9, 40, 70, 120, 200, 260, 330):
     put("jinja", f"cut_at_{n}", whole_template.encode()[:n])
+
+# --- config: a model's config.json ---
+
+sizes = {"num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64, "vocab_size": 96, "num_attention_heads": 4}
+configs = {
+    "llama": {"model_type": "llama", **sizes, "num_key_value_heads": 2, "attention_bias": True, "head_dim": 8},
+    "llama3": {"model_type": "llama", **sizes, "rope_scaling": {
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192}},
+    "yarn": {"model_type": "qwen2", **sizes, "rope_scaling": {
+        "type": "yarn", "factor": 4.0, "mscale": 1.2, "mscale_all_dim": 0.7, "truncate": False}},
+    "yarn_huge": {"model_type": "qwen3", **sizes, "rope_theta": 1e-300, "rope_scaling": {
+        "type": "yarn", "factor": 1e6, "beta_fast": 1e5, "beta_slow": 1e-300}},
+    "dynamic": {"model_type": "llama", **sizes, "rope_parameters": {"rope_type": "dynamic", "factor": 2.0}},
+    "longrope": {"model_type": "llama", **sizes, "rope_scaling": {"type": "longrope"}},
+    "mistral": {"model_type": "mistral", **sizes, "sliding_window": 16},
+    "qwen3": {"model_type": "qwen3", **sizes, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
+    "smollm3": {"model_type": "smollm3", **sizes, "no_rope_layers": [1, 0]},
+    "gemma3": {"model_type": "gemma3_text", **sizes, "layer_types": ["sliding_attention", "full_attention"],
+               "query_pre_attn_scalar": 16, "rope_parameters": {
+                   "full_attention": {"rope_theta": 1e6}, "sliding_attention": {"rope_theta": 1e4}}},
+    "gemma3_pattern": {"model_type": "gemma3_text", **sizes, "sliding_window_pattern": 2},
+    "layers_negative": {"model_type": "mistral", **sizes, "num_hidden_layers": -1},
+    "layers_many": {"model_type": "mistral", **sizes, "num_hidden_layers": 4097},
+    "window_negative": {"model_type": "mistral", **sizes, "sliding_window": -9223372036854775808},
+    "quantized": {"model_type": "llama", **sizes, "quantization_config": {"quant_method": "gptq"}},
+}
+for name, c in configs.items():
+    put("config", name, json.dumps(c).encode())
+for n in (0, 1, 20, 90, 150):
+    put("config", f"cut_at_{n}", json.dumps(configs["llama"]).encode()[:n])
+
+# --- shards: the index of a model in several files ---
+
+indexes = {
+    "whole": {"metadata": {"total_size": 8}, "weight_map": {"x": "model-00001-of-00002.safetensors", "y": "b"}},
+    "up": {"weight_map": {"x": "../a.safetensors"}},
+    "absolute": {"weight_map": {"x": "/etc/passwd"}},
+    "hidden": {"weight_map": {"x": ".a"}},
+    "empty_name": {"weight_map": {"x": ""}},
+    "long_name": {"weight_map": {"x": "a" * 256}},
+    "itself": {"weight_map": {"x": "index.json"}},
+    "number": {"weight_map": {"x": 1}},
+    "list": {"weight_map": ["x"]},
+    "none": {"metadata": {}},
+    "many": {"weight_map": {f"t{i}": f"f{i}" for i in range(1002)}},
+}
+for name, c in indexes.items():
+    put("shards", name, json.dumps(c).encode())
+put("shards", "twice", b'{"weight_map": {"x": "a", "x": "b"}}')
+put("shards", "nul", b'{"weight_map": {"x": "a\\u0000b"}}')
+for n in (1, 8, 40, 70):
+    put("shards", f"cut_at_{n}", json.dumps(indexes["whole"]).encode()[:n])
+
+# --- adapter_config: PEFT's adapter_config.json ---
+
+lora = {"peft_type": "LORA", "r": 8, "lora_alpha": 16}
+adapters = {
+    "whole": {**lora, "bias": "none", "lora_dropout": 0.1, "target_modules": ["q_proj"], "use_rslora": True},
+    "patterns": {**lora, "rank_pattern": {"q_proj": 4, r"layers\.\d+\.mlp\.(up|down)_proj": 2},
+                 "alpha_pattern": {"^model.layers.0.*v_proj": 3.5}},
+    "pattern_slow": {**lora, "alpha_pattern": {"((.*)*)*[0-9]": 4}},
+    "pattern_deep": {**lora, "alpha_pattern": {"(" * 300 + ")" * 300: 4}},
+    "pattern_open": {**lora, "rank_pattern": {"(q": 4}},
+    "pattern_recursion": {**lora, "rank_pattern": {"(?R)|(?1)+q": 4}},
+    "pattern_huge": {**lora, "rank_pattern": {"(a{65535}){65535}": 4}},
+    "rank_zero": {**lora, "rank_pattern": {"q_proj": 0}},
+    "rank_text": {**lora, "rank_pattern": {"q_proj": "4"}},
+    "modules": {**lora, "modules_to_save": ["lm_head", "embed_tokens"]},
+    "modules_other": {**lora, "modules_to_save": ["score"]},
+    "dora": {**lora, "use_dora": True},
+    "other": {"peft_type": "IA3"},
+}
+for name, c in adapters.items():
+    put("adapter_config", name, json.dumps(c).encode())
+for n in (1, 20, 50, 90):
+    put("adapter_config", f"cut_at_{n}", json.dumps(adapters["whole"]).encode()[:n])
