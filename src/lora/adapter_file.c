@@ -192,14 +192,16 @@ eai_status eai_adapter_load(eai_adapter **out, const eai_model *m, const char *f
     eai_status st = EAI_OK;
 
     *out = NULL;
-    if (!layers || !path)
+    if (!layers || !path) {
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu layers", n_linears);
-    if (st == EAI_OK)
-        st = lora__load_config(&opts, layers, whole, m, folder, err);
+        goto done;
+    }
+    st = lora__load_config(&opts, layers, whole, m, folder, err);
     if (st == EAI_OK)
         st = eai_weights_open(&w, path, err);
     if (st == EAI_OK)
         st = load_weights(out, m, layers, whole, &opts, w, err);
+done:
     eai_weights_close(w);
     eai_free(path);
     eai_free(layers);

@@ -96,9 +96,8 @@ static eai_status read_gguf(eai_model_config *c, const eai_weights *w, eai_error
     c->rope_theta_local = 10000.0;
     EAI_TRY(model__gguf_float(&c->rope_theta_local, w, "rope.freq_base_swa", false, err));
     set_pattern(c, pattern);
-    c->attention_scale = 1.0 / sqrt((double)c->d_head);
-    if (c->n_layers == LAYERS_OF_27B)
-        c->attention_scale = 1.0 / sqrt((double)(c->d_model / c->n_heads));
+    int64_t width = c->n_layers == LAYERS_OF_27B ? c->d_model / c->n_heads : c->d_head;
+    c->attention_scale = 1.0 / sqrt((double)width);
     return EAI_OK;
 }
 

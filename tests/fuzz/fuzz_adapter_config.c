@@ -2,8 +2,8 @@
  * ranks and alphas in their ranges for every layer. */
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/json.h"
 #include "lora/lora.h"
@@ -39,9 +39,8 @@ static const eai_model *get_model(void)
     add(w, "model.layers.0.input_layernorm.weight", EAI_SHAPE1(4));
     add(w, "model.layers.0.post_attention_layernorm.weight", EAI_SHAPE1(4));
     for (int i = 0; i < N_LINEARS; i++) {
-        char name[64] = "model.layers.0.";
-        strcat(name, matrices[i]);
-        strcat(name, ".weight");
+        char name[64];
+        snprintf(name, sizeof(name), "model.layers.0.%s.weight", matrices[i]);
         add(w, name, EAI_SHAPE2(4, 4));
     }
     if (eai_model_create(&m, w, &c, &err) != EAI_OK)
