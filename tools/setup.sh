@@ -20,6 +20,7 @@ cmake             |command -v cmake                             |cmake          
 pkg-config        |command -v pkg-config                        |pkg-config        |pkg-config
 jansson           |have_library jansson                         |libjansson-dev    |jansson
 pcre2             |have_library libpcre2-8                      |libpcre2-dev      |pcre2
+utf8proc          |have_library libutf8proc                     |libutf8proc-dev   |utf8proc
 libcrypto         |have_library libcrypto                       |libssl-dev        |openssl@3
 cairo             |have_library cairo                           |libcairo2-dev     |cairo
 cmocka            |have_library cmocka                          |libcmocka-dev     |cmocka

@@ -7,7 +7,6 @@
 #include <efficientai/alloc.h>
 #include <efficientai/hub.h>
 #include <efficientai/tokenizer.h>
-#include <efficientai/weights.h>
 
 #include "catalog.h"
 
@@ -25,8 +24,8 @@ static const eai_option tokenize_options[] = {
      .type = EAI_OPT_PATH,
      .offset = offsetof(tokenize_args, model),
      .default_value = "smollm2-135m-instruct",
-     .value_name = "NAME|FILE",
-     .help = "a known model or a model file"},
+     .value_name = "NAME|FILE|DIR",
+     .help = "a known model, a model file, a tokenizer.json, or a folder with one"},
     {.name = "json",
      .type = EAI_OPT_FLAG,
      .offset = offsetof(tokenize_args, json),
@@ -81,17 +80,13 @@ static eai_status run(const eai_command_context *ctx, const void *args, eai_erro
 {
     const tokenize_args *a = args;
     char *path = NULL;
-    eai_weights *w = NULL;
     eai_tokenizer *t = NULL;
     eai_status st = eai_hub_resolve(&path, a->model, err);
     if (st == EAI_OK)
-        st = eai_weights_open(&w, path, err);
-    if (st == EAI_OK)
-        st = eai_tokenizer_from_weights(&t, w, err);
+        st = eai_tokenizer_load(&t, path, err);
     if (st == EAI_OK)
         st = tokenize_lines(t, a, stdin, ctx->out, err);
     eai_tokenizer_free(t);
-    eai_weights_close(w);
     eai_free(path);
     return st;
 }

@@ -1,23 +1,33 @@
-/* Tokenizer: text to ids and back. Byte-level BPE (the GPT-2 family: GPT-2, SmolLM2, Llama 3, Qwen
- * 2).
+/* Tokenizer: text to ids and back. Byte-pair encoding over bytes (GPT-2, SmolLM2, Llama 3, Qwen 2)
+ * or characters with byte tokens (Llama 2, Mistral, Gemma), and Unigram (T5), from a model file's
+ * metadata (GGUF) or a folder in Hugging Face's layout (tokenizer.json).
  *
  * Use:
  *     eai_tokenizer *t = NULL;
  *     int32_t *ids = NULL;
  *     size_t n = 0;
- *     EAI_TRY(eai_tokenizer_from_weights(&t, weights, &err));
+ *     EAI_TRY(eai_tokenizer_load(&t, "path/to/model", &err));
  *     EAI_TRY(eai_tokenizer_encode(&ids, &n, t, text, strlen(text), EAI_TOKENIZE_PARSE_SPECIAL,
  * &err));
  *     ...
  *     eai_free(ids);
  *     eai_tokenizer_free(t);
  *
- * Encoding equals HF `tokenizers`: added tokens are cut out first (leftmost, longest), the rest is
- * cut into words by the pre-tokenizer's pattern, and each word is merged pair by pair, lowest rank
- * first. Bytes that are no valid UTF-8 are words of their own, a run a word, and mapped byte by
- * byte, so that encode and decode lose nothing. A byte that has no token in the vocabulary is left
- * out, as HF and llama.cpp do (SmolLM2 has no token for 21 bytes, most of which never occur in
- * valid UTF-8).
+ * Encoding equals HF `tokenizers` for a tokenizer.json and, for GGUF's SentencePiece kinds,
+ * `sentencepiece`: added tokens are cut out first (leftmost, longest), the rest is normalized, cut
+ * into words by the pre-tokenizer, and each word is made into tokens by the model. Bytes that are
+ * no valid UTF-8 are words of their own, a run a word, and mapped byte by byte, so that a
+ * byte-level tokenizer without a normalizer loses nothing. A byte that has no token in the
+ * vocabulary is the unknown token or, without one, left out, as HF and llama.cpp do (SmolLM2 has no
+ * token for 21 bytes, most of which never occur in valid UTF-8).
+ *
+ * Known differences from HF: with EAI_TOKENIZE_PLAIN, a user-defined token inside the text of a
+ * special one is still found; decoding gives a token's bytes as they are, where HF writes U+FFFD
+ * for what is no UTF-8, and the text of an added token as it is, where HF reads it as bytes if it
+ * can.
+ *
+ * Limits: 4,194,304 tokens of 1 MiB, a tokenizer.json of 256 MiB, 32 patterns of 8 KiB, 16 steps a
+ * stage, texts below 2 GiB, normalized text of 32 times the text.
  *
  * Thread-safety: a tokenizer does not change after its creation; all functions that take a const
  * one may be called from any thread. */
@@ -73,15 +83,29 @@ typedef struct eai_tokenizer_opts {
 EAI_API EAI_CHECKED eai_status eai_tokenizer_create(eai_tokenizer **out,
                                                     const eai_tokenizer_opts *opts, eai_error *err);
 
-/* A tokenizer from a model file's metadata (tokenizer.ggml.*, tokenizer.chat_template). Nothing of
+/* A tokenizer from a model file's metadata (tokenizer.ggml.*, tokenizer.chat_template), or, where
+ * it has none, from the folder that the weights came from, as eai_tokenizer_load() does. Nothing of
  * the file is kept. */
 EAI_API EAI_CHECKED eai_status eai_tokenizer_from_weights(eai_tokenizer **out,
                                                           const struct eai_weights *w,
                                                           eai_error *err);
 
+/* A tokenizer from a path: a folder with a tokenizer.json (special tokens and chat template from
+ * tokenizer_config.json, special_tokens_map.json, chat_template.jinja, generation_config.json and
+ * config.json there, as far as they exist), a tokenizer.json by itself (no special ids then but
+ * those it adds by itself), or a model file. EAI_ERR_UNSUPPORTED names the file, the field, its
+ * value and what is supported; EAI_ERR_FORMAT what is wrong; EAI_ERR_NOT_FOUND what is missing. */
+EAI_API EAI_CHECKED eai_status eai_tokenizer_load(eai_tokenizer **out, const char *path,
+                                                  eai_error *err);
+
+/* A tokenizer from the n bytes of a tokenizer.json; `label` stands for the path in messages. */
+EAI_API EAI_CHECKED eai_status eai_tokenizer_parse_json(eai_tokenizer **out, const char *text,
+                                                        size_t n, const char *label,
+                                                        eai_error *err);
+
 EAI_API void eai_tokenizer_free(eai_tokenizer *t);
 
-/* Names of the pre-tokenizers, ended by NULL. Static. */
+/* Names of the pre-tokenizers of byte-level BPE, ended by NULL. Static. */
 EAI_API const char *const *eai_tokenizer_pre_names(void);
 
 /* --- encoding --- */
@@ -89,7 +113,7 @@ EAI_API const char *const *eai_tokenizer_pre_names(void);
 enum {
     EAI_TOKENIZE_PLAIN = 0,
     EAI_TOKENIZE_ADD_SPECIAL =
-        1, /* put bos in front (eos behind) where the model's metadata says so */
+        1, /* put bos in front (eos behind), whatever the tokenizer's file says */
     EAI_TOKENIZE_PARSE_SPECIAL = 2 /* "<|im_end|>" in the text is that one token, not its letters */
 };
 
@@ -118,9 +142,12 @@ EAI_API EAI_CHECKED eai_status eai_tokenizer_decode(char **text, size_t *n, cons
                                                     const int32_t *ids, size_t n_ids,
                                                     unsigned flags, eai_error *err);
 
-/* The raw bytes of one token, for streaming: decode(a, b) is piece(a) followed by piece(b).
- * Borrowed from `t`, NUL-terminated, *n may be NULL; NULL for an id outside the vocabulary. */
+/* The raw bytes of one token, for streaming: decode(a, b) is first_piece(a) followed by piece(b).
+ * first_piece() lacks the space that encoding put in front of a text (SentencePiece's kinds; else
+ * the two are the same). Borrowed from `t`, NUL-terminated, *n may be NULL; NULL for an id outside
+ * the vocabulary. */
 EAI_API const char *eai_tokenizer_piece(const eai_tokenizer *t, int32_t id, size_t *n);
+EAI_API const char *eai_tokenizer_first_piece(const eai_tokenizer *t, int32_t id, size_t *n);
 
 /* How many of the `n` bytes can be shown now: n, less an unfinished UTF-8 character at the end (at
  * most 3 bytes), which more bytes may complete. */
@@ -139,8 +166,9 @@ EAI_API int32_t eai_tokenizer_bos(const eai_tokenizer *t); /* -1: none; likewise
 EAI_API int32_t eai_tokenizer_eos(const eai_tokenizer *t);
 EAI_API int32_t eai_tokenizer_pad(const eai_tokenizer *t);
 EAI_API int32_t eai_tokenizer_unk(const eai_tokenizer *t);
-/* True for the ids after which an answer is over: eos, <|im_end|>, <|eot_id|>, <|end_of_text|>,
- * <|endoftext|> (as far as the vocabulary has them as control tokens). */
+/* True for the ids after which an answer is over: eos, those of generation_config.json, <|im_end|>,
+ * <|eot_id|>, <|eom_id|>, <|end_of_text|>, <|endoftext|>, <end_of_turn>, <|end|> (as far as the
+ * vocabulary has them as control tokens). */
 EAI_API bool eai_tokenizer_is_end(const eai_tokenizer *t, int32_t id);
 /* The model's chat template (Jinja), or NULL. Borrowed. */
 EAI_API const char *eai_tokenizer_chat_template(const eai_tokenizer *t, size_t *n);

@@ -1,60 +1,19 @@
-/* The tokenizer's tables: made once, read by everyone. Also everything that is a look-up in them:
- * decoding, token texts, special ids.
+/* The tokenizer's tables: filled step by step by whoever reads a file, then read by everyone. Also
+ * everything that is a look-up in them: token texts, special ids.
  *
- * A byte-level vocabulary writes each byte as one printable character (GPT-2's alphabet: a space is
- * "Ġ", U+0120), so that merges can be lines of text. Tokens are kept in both forms: `text` as the
- * vocabulary has it, `piece` as the bytes that it stands for. Control and user-defined tokens are
- * written plainly: their piece is their text.
+ * A token is kept in two forms: `text` as the vocabulary has it ("Ä the", "âthe", "<0x0A>"),
+ * and `piece` as the bytes that it stands for (" the", a line feed); tokenizer_decode.c makes the
+ * second from the first.
  *
- * Cutting and merging is not here: see tokenizer_encode.c. Start at eai_tokenizer_create(). */
+ * Cutting and merging is not here: see tokenizer_encode.c. Start at eai_tokenizer_create(), which
+ * fills the tables from arrays. */
 #include <string.h>
 
 #include <efficientai/alloc.h>
 
 #include "formats/tokenizer_internal.h"
-#include "formats/utf8.h"
 
 #include "base/banned.h"
-
-/* --- GPT-2's alphabet of bytes --- */
-
-#define ALPHABET_SIZE 324 /* code points 33 to 323 are used */
-
-static bool is_its_own_letter(int byte)
-{
-    return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-}
-
-/* byte_of[code point] = the byte it stands for, or -1. */
-static void make_alphabet(int16_t byte_of[ALPHABET_SIZE])
-{
-    int next = 256;
-
-    for (int c = 0; c < ALPHABET_SIZE; c++)
-        byte_of[c] = -1;
-    for (int b = 0; b < 256; b++)
-        byte_of[is_its_own_letter(b) ? b : next++] = (int16_t)b;
-}
-
-/* Writes the bytes of a token's text to `out` (at least n long); a text with any character outside
- * the alphabet stands for itself. Returns the number of bytes. */
-static size_t text_to_bytes(char *out, const char *text, size_t n, const int16_t *byte_of)
-{
-    size_t n_out = 0;
-
-    for (size_t i = 0; i < n;) {
-        uint32_t c = 0;
-        size_t length = utf8__decode(&c, text + i, n - i);
-
-        if (length == 0 || c >= ALPHABET_SIZE || byte_of[c] < 0) {
-            memcpy(out, text, n);
-            return n;
-        }
-        out[n_out++] = (char)(unsigned char)byte_of[c];
-        i += length;
-    }
-    return n_out;
-}
 
 /* --- the index of texts --- */
 
@@ -94,6 +53,13 @@ int32_t tokenizer__lookup(const eai_tokenizer *t, const tokenizer_index *index, 
     return (int32_t)*find_slot(t, index, s, n) - 1;
 }
 
+int32_t tokenizer__lookup_model(const eai_tokenizer *t, const char *s, size_t n)
+{
+    int32_t id = tokenizer__lookup(t, &t->by_text, s, n);
+
+    return id >= 0 && !(t->tokens[id].flags & TOKENIZER_NOT_IN_MODEL) ? id : -1;
+}
+
 static size_t table_size(size_t n)
 {
     size_t size = 16;
@@ -117,6 +83,8 @@ static bool make_index(eai_tokenizer *t, tokenizer_index *index, bool by_piece)
     for (size_t id = 0; id < t->n_tokens; id++) {
         const tokenizer_token *k = &t->tokens[id];
 
+        if (!k->text)
+            continue;
         if (by_piece && k->type == EAI_TOKEN_NORMAL)
             *find_slot(t, index, k->piece, k->piece_bytes) = (uint32_t)id + 1;
         else if (!by_piece)
@@ -125,201 +93,160 @@ static bool make_index(eai_tokenizer *t, tokenizer_index *index, bool by_piece)
     return true;
 }
 
-/* --- creation --- */
+/* --- filling the tables --- */
 
 static eai_status no_memory(eai_error *err)
 {
     return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a tokenizer");
 }
 
-static bool is_plain(int32_t type)
+bool tokenizer__is_plain(int type)
 {
     return type == EAI_TOKEN_CONTROL || type == EAI_TOKEN_USER_DEFINED || type == EAI_TOKEN_UNKNOWN;
 }
 
-static eai_status copy_token(eai_tokenizer *t, size_t id, const eai_tokenizer_opts *o,
-                             const int16_t *byte_of, eai_error *err)
+static void *pcre_alloc(size_t bytes, void *ud)
 {
-    const char *text = o->tokens[id];
-    size_t n = o->token_bytes ? o->token_bytes[id] : strlen(text);
-    int32_t type = o->token_types ? o->token_types[id] : EAI_TOKEN_NORMAL;
+    bool *no_memory_flag = ud;
+    void *p = eai_alloc(bytes);
+
+    if (!p)
+        *no_memory_flag = true;
+    return p;
+}
+
+static void pcre_free(void *p, void *ud)
+{
+    (void)ud;
+    eai_free(p);
+}
+
+eai_status tokenizer__new(eai_tokenizer **out, eai_error *err)
+{
+    eai_tokenizer *t = eai_alloc_zeroed(1, sizeof(*t));
+
+    *out = NULL;
+    if (t)
+        t->arena = eai_arena_create(0);
+    if (t && t->arena)
+        t->pcre_context = pcre2_general_context_create(pcre_alloc, pcre_free, &t->pcre_no_memory);
+    if (!t || !t->arena || !t->pcre_context) {
+        eai_tokenizer_free(t);
+        return no_memory(err);
+    }
+    t->normalizer.name = "normalizer";
+    t->pre.name = "pre-tokenizer";
+    t->decoder.name = "decoder";
+    t->model = &tokenizer__bpe;
+    t->bos = t->eos = t->pad = t->unk = t->model_unk = -1;
+    *out = t;
+    return EAI_OK;
+}
+
+eai_status tokenizer__reserve_tokens(eai_tokenizer *t, size_t n, eai_error *err)
+{
+    if (n == 0 || n > TOKENIZER_MAX_TOKENS)
+        return eai_error_set(err, EAI_ERR_FORMAT, "the vocabulary has %zu tokens, not 1 to %zu", n,
+                             TOKENIZER_MAX_TOKENS);
+    t->tokens = eai_alloc_zeroed(n, sizeof(*t->tokens));
+    if (!t->tokens)
+        return no_memory(err);
+    t->n_tokens = n;
+    for (size_t id = 0; id < n; id++)
+        t->tokens[id].type = EAI_TOKEN_UNUSED;
+    return EAI_OK;
+}
+
+eai_status tokenizer__set_token(eai_tokenizer *t, size_t id, const char *text, size_t n,
+                                int32_t type, double score, eai_error *err)
+{
     tokenizer_token *k = &t->tokens[id];
 
-    if (n > (1u << 20))
-        return eai_error_set(err, EAI_ERR_LIMIT, "token %zu has %zu bytes, more than 1048576", id,
-                             n);
+    if (n > TOKENIZER_MAX_TOKEN_BYTES)
+        return eai_error_set(err, EAI_ERR_LIMIT, "token %zu has %zu bytes, more than %zu", id, n,
+                             TOKENIZER_MAX_TOKEN_BYTES);
     if (type < EAI_TOKEN_NORMAL || type > EAI_TOKEN_BYTE)
         return eai_error_set(err, EAI_ERR_FORMAT, "token %zu has type %d, not 1 to 6", id,
                              (int)type);
+    if (k->text)
+        return eai_error_set(err, EAI_ERR_FORMAT, "id %zu is '%.64s' and '%.*s'", id, k->text,
+                             (int)(n < 64 ? n : 64), text);
     char *copy = eai_arena_alloc(t->arena, n + 1);
-    char *piece = copy;
-    size_t n_piece = n;
-    if (copy) {
-        memcpy(copy, text, n); /* no strndup: a text may hold a NUL */
-        copy[n] = '\0';
-    }
-    if (copy && !is_plain(type)) {
-        piece = eai_arena_alloc(t->arena, n + 1);
-        if (piece) {
-            n_piece = text_to_bytes(piece, text, n, byte_of);
-            piece[n_piece] = '\0';
-        }
-    }
-    if (!copy || !piece)
+    if (!copy)
         return no_memory(err);
-    *k = (tokenizer_token){copy, piece, (uint32_t)n, (uint32_t)n_piece, type};
-    if (n_piece == 1 && !is_plain(type))
-        t->byte_ids[(unsigned char)piece[0]] = (int32_t)id;
+    memcpy(copy, text, n); /* no strndup: a text may hold a NUL */
+    copy[n] = '\0';
+    *k = (tokenizer_token){
+        .text = copy, .text_bytes = (uint32_t)n, .score = score, .type = (uint8_t)type};
     return EAI_OK;
 }
 
-static eai_status copy_tokens(eai_tokenizer *t, const eai_tokenizer_opts *o, eai_error *err)
+eai_status tokenizer__index_tokens(eai_tokenizer *t, eai_error *err)
 {
-    int16_t byte_of[ALPHABET_SIZE];
-
-    if (o->n_tokens == 0 || o->n_tokens > TOKENIZER_MAX_TOKENS)
-        return eai_error_set(err, EAI_ERR_FORMAT, "the vocabulary has %zu tokens, not 1 to %zu",
-                             o->n_tokens, TOKENIZER_MAX_TOKENS);
-    t->tokens = eai_alloc_zeroed(o->n_tokens, sizeof(*t->tokens));
-    if (!t->tokens)
-        return no_memory(err);
-    t->n_tokens = o->n_tokens;
-    for (size_t b = 0; b < 256; b++)
-        t->byte_ids[b] = -1;
-    make_alphabet(byte_of);
-    for (size_t id = 0; id < o->n_tokens; id++)
-        EAI_TRY(copy_token(t, id, o, byte_of, err));
-    return EAI_OK;
+    return make_index(t, &t->by_text, false) ? EAI_OK : no_memory(err);
 }
 
-/* The three tokens of merge i: left, right and what they become. `joined` has room for the line. */
-static eai_status resolve_merge(int32_t ids[3], const eai_tokenizer *t, size_t i, const char *s,
-                                size_t n, char *joined, eai_error *err)
+eai_status tokenizer__reserve_merges(eai_tokenizer *t, size_t n, eai_error *err)
 {
-    const char *space = n > 1 ? memchr(s + 1, ' ', n - 1) : NULL;
-    int shown = (int)(n < 64 ? n : 64);
+    size_t size = table_size(n);
 
-    if (!space || space + 1 == s + n)
-        return eai_error_set(err, EAI_ERR_FORMAT, "merge %zu is '%.*s', not two tokens", i, shown,
-                             s);
-    const size_t n_left = (size_t)(space - s);
-    const size_t n_right = n - n_left - 1;
-    memcpy(joined, s, n_left);
-    memcpy(joined + n_left, space + 1, n_right);
-    const char *const part[3] = {s, space + 1, joined};
-    const size_t n_part[3] = {n_left, n_right, n - 1};
-    for (int k = 0; k < 3; k++) {
-        ids[k] = tokenizer__lookup(t, &t->by_text, part[k], n_part[k]);
-        if (ids[k] < 0)
-            return eai_error_set(err, EAI_ERR_FORMAT, "merge %zu '%.*s': no token '%.*s'", i, shown,
-                                 s, (int)(n_part[k] < 64 ? n_part[k] : 64), part[k]);
-    }
-    return EAI_OK;
-}
-
-static size_t merge_length(const eai_tokenizer_opts *o, size_t i)
-{
-    return o->merge_bytes ? o->merge_bytes[i] : strlen(o->merges[i]);
-}
-
-/* A pair that occurs twice has its last rank, as in HF. */
-static eai_status make_merges(eai_tokenizer *t, const eai_tokenizer_opts *o, eai_error *err)
-{
-    eai_status st = EAI_OK;
-    char *joined = NULL;
-    size_t longest = 0;
-    size_t size = table_size(o->n_merges);
-
-    for (size_t i = 0; i < o->n_merges; i++)
-        longest = merge_length(o, i) > longest ? merge_length(o, i) : longest;
+    if (n > 4 * TOKENIZER_MAX_TOKENS)
+        return eai_error_set(err, EAI_ERR_FORMAT, "%zu merges, more than %zu", n,
+                             4 * TOKENIZER_MAX_TOKENS);
     t->merges = eai_alloc_array(size, sizeof(*t->merges));
-    joined = eai_alloc(longest);
-    if (!t->merges || !joined) {
-        st = no_memory(err);
-        goto done;
-    }
+    if (!t->merges)
+        return no_memory(err);
     t->merge_mask = size - 1;
     for (size_t i = 0; i < size; i++)
         t->merges[i] = (tokenizer_merge){-1, -1, -1, TOKENIZER_NO_RANK};
-    for (size_t i = 0; i < o->n_merges; i++) {
-        int32_t ids[3] = {-1, -1, -1};
-
-        st = resolve_merge(ids, t, i, o->merges[i], merge_length(o, i), joined, err);
-        if (st != EAI_OK)
-            goto done;
-        size_t slot = (size_t)(tokenizer__find_merge(t, ids[0], ids[1]) - t->merges);
-        t->merges[slot] = (tokenizer_merge){ids[0], ids[1], ids[2], (uint32_t)i};
-    }
-done:
-    eai_free(joined);
-    return st;
-}
-
-/* Bytes first, then length: texts with a common beginning are neighbours. */
-static int compare_added(const eai_tokenizer *t, int32_t a, int32_t b)
-{
-    const tokenizer_token *x = &t->tokens[a];
-    const tokenizer_token *y = &t->tokens[b];
-    size_t n = x->text_bytes < y->text_bytes ? x->text_bytes : y->text_bytes;
-    int order = memcmp(x->text, y->text, n);
-
-    if (order)
-        return order;
-    if (x->text_bytes != y->text_bytes)
-        return x->text_bytes < y->text_bytes ? -1 : 1;
-    return (a > b) - (a < b);
-}
-
-/* Heap sort: no recursion, no context pointer, n log n. */
-static void sort_added(eai_tokenizer *t)
-{
-    int32_t *a = t->added;
-
-    for (size_t end = t->n_added, start = end / 2; end > 1;) {
-        if (start > 0) {
-            start--;
-        } else {
-            int32_t top = a[0];
-
-            a[0] = a[--end];
-            a[end] = top;
-        }
-        size_t i = start;
-        for (size_t child; (child = 2 * i + 1) < end; i = child) {
-            if (child + 1 < end && compare_added(t, a[child], a[child + 1]) < 0)
-                child++;
-            if (compare_added(t, a[i], a[child]) >= 0)
-                break;
-            int32_t swap = a[i];
-            a[i] = a[child];
-            a[child] = swap;
-        }
-    }
-}
-
-static eai_status collect_added(eai_tokenizer *t, eai_error *err)
-{
-    size_t n = 0;
-
-    for (size_t id = 0; id < t->n_tokens; id++)
-        n += is_plain(t->tokens[id].type);
-    t->added = eai_alloc_array(n, sizeof(*t->added));
-    if (!t->added)
-        return no_memory(err);
-    for (size_t id = 0; id < t->n_tokens; id++) {
-        const tokenizer_token *k = &t->tokens[id];
-
-        if (is_plain(k->type) && k->text_bytes > 0) {
-            t->added[t->n_added++] = (int32_t)id;
-            t->starts_added[(unsigned char)k->text[0]] = true;
-        }
-    }
-    sort_added(t);
     return EAI_OK;
 }
 
-static eai_status check_special(int32_t *out, const eai_tokenizer *t, const char *name, int32_t id,
-                                eai_error *err)
+/* A pair that occurs twice has its last rank, as in HF. */
+eai_status tokenizer__set_merge(eai_tokenizer *t, size_t rank, const char *left, size_t n_left,
+                                const char *right, size_t n_right, eai_error *err)
+{
+    char small[256];
+    size_t n = n_left + n_right;
+    char *joined = n <= sizeof(small) ? small : eai_alloc(n);
+    eai_status st = EAI_OK;
+
+    if (!joined)
+        return no_memory(err);
+    memcpy(joined, left, n_left);
+    memcpy(joined + n_left, right, n_right);
+    int32_t a = tokenizer__lookup(t, &t->by_text, left, n_left);
+    int32_t b = tokenizer__lookup(t, &t->by_text, right, n_right);
+    int32_t id = tokenizer__lookup(t, &t->by_text, joined, n);
+    const char *missing = a < 0 ? left : b < 0 ? right : joined;
+    size_t n_missing = a < 0 ? n_left : b < 0 ? n_right : n;
+    if (a < 0 || b < 0 || id < 0)
+        st = eai_error_set(err, EAI_ERR_FORMAT, "merge %zu '%.*s %.*s': no token '%.*s'", rank,
+                           (int)(n_left < 64 ? n_left : 64), left,
+                           (int)(n_right < 64 ? n_right : 64), right,
+                           (int)(n_missing < 64 ? n_missing : 64), missing);
+    if (joined != small)
+        eai_free(joined);
+    if (st != EAI_OK)
+        return st;
+    *tokenizer__find_merge(t, a, b) = (tokenizer_merge){a, b, id, (uint32_t)rank};
+    return EAI_OK;
+}
+
+eai_status tokenizer__set_merge_line(eai_tokenizer *t, size_t rank, const char *s, size_t n,
+                                     eai_error *err)
+{
+    const char *space = n > 1 ? memchr(s + 1, ' ', n - 1) : NULL;
+
+    if (!space || space + 1 == s + n)
+        return eai_error_set(err, EAI_ERR_FORMAT, "merge %zu is '%.*s', not two tokens", rank,
+                             (int)(n < 64 ? n : 64), s);
+    size_t n_left = (size_t)(space - s);
+    return tokenizer__set_merge(t, rank, s, n_left, space + 1, n - n_left - 1, err);
+}
+
+eai_status tokenizer__set_special(int32_t *out, const eai_tokenizer *t, const char *name,
+                                  int32_t id, eai_error *err)
 {
     if (id < -1 || (id >= 0 && (size_t)id >= t->n_tokens))
         return eai_error_set(err, EAI_ERR_FORMAT,
@@ -329,73 +256,166 @@ static eai_status check_special(int32_t *out, const eai_tokenizer *t, const char
     return EAI_OK;
 }
 
+void tokenizer__add_end(eai_tokenizer *t, int32_t id)
+{
+    if (id >= 0 && (size_t)id < t->n_tokens && !eai_tokenizer_is_end(t, id) &&
+        t->n_ends < TOKENIZER_MAX_ENDS)
+        t->ends[t->n_ends++] = id;
+}
+
+eai_status tokenizer__set_chat_template(eai_tokenizer *t, const char *source, size_t n,
+                                        eai_error *err)
+{
+    t->chat_template = eai_arena_alloc(t->arena, n + 1);
+    if (!t->chat_template)
+        return no_memory(err);
+    memcpy(t->chat_template, source, n);
+    t->chat_template[n] = '\0';
+    t->chat_template_bytes = n;
+    return EAI_OK;
+}
+
+eai_status tokenizer__add_step(tokenizer_step **out, tokenizer_stage *stage, eai_error *err)
+{
+    *out = NULL;
+    if (stage->n == TOKENIZER_MAX_STEPS)
+        return eai_error_set(err, EAI_ERR_LIMIT, "the %s has more than %d steps", stage->name,
+                             TOKENIZER_MAX_STEPS);
+    *out = &stage->steps[stage->n++];
+    return EAI_OK;
+}
+
+eai_status tokenizer__set_text(tokenizer_step *s, eai_tokenizer *t, const char *text, size_t n,
+                               eai_error *err)
+{
+    if (n > TOKENIZER_MAX_PATTERN)
+        return eai_error_set(err, EAI_ERR_LIMIT, "a text has %zu bytes, more than %d", n,
+                             TOKENIZER_MAX_PATTERN);
+    s->text = eai_arena_memdup(t->arena, text, n);
+    s->n_text = n;
+    return s->text ? EAI_OK : no_memory(err);
+}
+
+/* --- finishing --- */
+
+static eai_status index_added(eai_tokenizer *t, tokenizer_trie *trie, bool normalized,
+                              tokenizer_trie_entry *entries, tokenizer_work *w, eai_error *err)
+{
+    size_t n = 0;
+
+    for (size_t id = 0; id < t->n_tokens; id++) {
+        const tokenizer_token *k = &t->tokens[id];
+        tokenizer_view v = {k->text, NULL, 0, k->text_bytes, true};
+
+        if (!tokenizer__is_plain(k->type) || !(k->flags & TOKENIZER_NORMALIZED) == normalized)
+            continue;
+        if (normalized) {
+            w->n_text = k->text_bytes;
+            EAI_TRY(tokenizer__normalize(&v, w, &t->normalizer, err));
+            v.bytes = eai_arena_memdup(t->arena, v.bytes, v.n);
+            if (!v.bytes)
+                return no_memory(err);
+        }
+        entries[n++] = (tokenizer_trie_entry){v.bytes, (uint32_t)v.n, (int32_t)id};
+    }
+    return tokenizer__trie_make(trie, entries, n, err);
+}
+
+static eai_status index_all_added(eai_tokenizer *t, eai_error *err)
+{
+    tokenizer_work w = {0};
+    tokenizer_trie_entry *entries = eai_alloc_array(t->n_tokens, sizeof(*entries));
+    eai_status st = entries ? EAI_OK : no_memory(err);
+
+    if (st == EAI_OK)
+        st = tokenizer__work_init(&w, t, 0, err);
+    if (st == EAI_OK)
+        st = index_added(t, &t->added, false, entries, &w, err);
+    if (st == EAI_OK)
+        st = index_added(t, &t->added_normalized, true, entries, &w, err);
+    tokenizer__work_deinit(&w);
+    eai_free(entries);
+    return st;
+}
+
 static void collect_ends(eai_tokenizer *t)
 {
-    static const char *const names[] = {"<|im_end|>", "<|eot_id|>", "<|end_of_text|>",
-                                        "<|endoftext|>"};
+    static const char *const names[] = {"<|im_end|>",    "<|eot_id|>",    "<|end_of_text|>",
+                                        "<|endoftext|>", "<end_of_turn>", "<|eom_id|>",
+                                        "<|end|>"};
 
-    if (t->eos >= 0)
-        t->ends[t->n_ends++] = t->eos;
+    tokenizer__add_end(t, t->eos);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         int32_t id = eai_tokenizer_find(t, names[i], strlen(names[i]));
 
-        if (id >= 0 && t->tokens[id].type == EAI_TOKEN_CONTROL && id != t->eos)
-            t->ends[t->n_ends++] = id;
+        if (id >= 0 && t->tokens[id].type == EAI_TOKEN_CONTROL)
+            tokenizer__add_end(t, id);
     }
+}
+
+eai_status tokenizer__finish(eai_tokenizer *t, eai_error *err)
+{
+    EAI_TRY(tokenizer__make_pieces(t, err));
+    if (t->byte_level && t->ignore_merges && !make_index(t, &t->by_piece, true))
+        return no_memory(err);
+    if (!t->merges)
+        EAI_TRY(tokenizer__reserve_merges(t, 0, err));
+    EAI_TRY(t->model->prepare(t, err));
+    EAI_TRY(index_all_added(t, err));
+    collect_ends(t);
+    for (size_t id = 0; id < t->n_tokens; id++)
+        if (!t->tokens[id].text)
+            t->tokens[id].text = t->tokens[id].piece = "";
+    return EAI_OK;
+}
+
+/* --- from arrays --- */
+
+static eai_status fill_vocabulary(eai_tokenizer *t, const eai_tokenizer_opts *o, eai_error *err)
+{
+    EAI_TRY(tokenizer__reserve_tokens(t, o->n_tokens, err));
+    for (size_t i = 0; i < o->n_tokens; i++)
+        EAI_TRY(tokenizer__set_token(
+            t, i, o->tokens[i], o->token_bytes ? o->token_bytes[i] : strlen(o->tokens[i]),
+            o->token_types ? o->token_types[i] : EAI_TOKEN_NORMAL, 0, err));
+    EAI_TRY(tokenizer__index_tokens(t, err));
+    EAI_TRY(tokenizer__reserve_merges(t, o->n_merges, err));
+    for (size_t i = 0; i < o->n_merges; i++)
+        EAI_TRY(tokenizer__set_merge_line(
+            t, i, o->merges[i], o->merge_bytes ? o->merge_bytes[i] : strlen(o->merges[i]), err));
+    return EAI_OK;
 }
 
 static eai_status fill(eai_tokenizer *t, const eai_tokenizer_opts *o, eai_error *err)
 {
-    if (o->n_merges > TOKENIZER_MAX_TOKENS)
-        return eai_error_set(err, EAI_ERR_FORMAT, "%zu merges, more than %zu", o->n_merges,
-                             TOKENIZER_MAX_TOKENS);
-    EAI_TRY(tokenizer__compile_pre(t, o->pre, err));
-    EAI_TRY(copy_tokens(t, o, err));
-    if (!make_index(t, &t->by_text, false) ||
-        (t->pre->ignore_merges && !make_index(t, &t->by_piece, true)))
-        return no_memory(err);
-    EAI_TRY(make_merges(t, o, err));
-    EAI_TRY(collect_added(t, err));
-    EAI_TRY(check_special(&t->bos, t, "bos", o->bos, err));
-    EAI_TRY(check_special(&t->eos, t, "eos", o->eos, err));
-    EAI_TRY(check_special(&t->pad, t, "pad", o->pad, err));
-    EAI_TRY(check_special(&t->unk, t, "unk", o->unk, err));
-    t->add_bos = o->add_bos;
-    t->add_eos = o->add_eos;
-    collect_ends(t);
-    if (o->chat_template) {
-        size_t n = o->chat_template_bytes ? o->chat_template_bytes : strlen(o->chat_template);
-
-        t->chat_template = eai_arena_alloc(t->arena, n + 1);
-        if (!t->chat_template)
-            return no_memory(err);
-        memcpy(t->chat_template, o->chat_template, n);
-        t->chat_template[n] = '\0';
-        t->chat_template_bytes = n;
-    }
-    return EAI_OK;
+    EAI_TRY(tokenizer__use_pre(t, o->pre, err));
+    EAI_TRY(fill_vocabulary(t, o, err));
+    EAI_TRY(tokenizer__set_special(&t->bos, t, "bos", o->bos, err));
+    EAI_TRY(tokenizer__set_special(&t->eos, t, "eos", o->eos, err));
+    EAI_TRY(tokenizer__set_special(&t->pad, t, "pad", o->pad, err));
+    EAI_TRY(tokenizer__set_special(&t->unk, t, "unk", o->unk, err));
+    if (o->add_bos && t->bos >= 0)
+        t->prefix[t->n_prefix++] = t->bos;
+    if (o->add_eos && t->eos >= 0)
+        t->suffix_ids[t->n_suffix_ids++] = t->eos;
+    if (o->chat_template)
+        EAI_TRY(tokenizer__set_chat_template(
+            t, o->chat_template,
+            o->chat_template_bytes ? o->chat_template_bytes : strlen(o->chat_template), err));
+    return tokenizer__finish(t, err);
 }
 
 eai_status eai_tokenizer_create(eai_tokenizer **out, const eai_tokenizer_opts *opts, eai_error *err)
 {
-    eai_status st = EAI_OK;
     eai_tokenizer *t = NULL;
 
     *out = NULL;
-    t = eai_alloc_zeroed(1, sizeof(*t));
-    if (t)
-        t->arena = eai_arena_create(0);
-    if (!t || !t->arena) {
-        st = no_memory(err);
-        goto done;
-    }
-    st = fill(t, opts, err);
-    if (st != EAI_OK)
-        goto done;
-    *out = t;
-    t = NULL;
-done:
-    eai_tokenizer_free(t);
+    EAI_TRY(tokenizer__new(&t, err));
+    eai_status st = fill(t, opts, err);
+    if (st == EAI_OK)
+        *out = t;
+    else
+        eai_tokenizer_free(t);
     return st;
 }
 
@@ -403,13 +423,16 @@ void eai_tokenizer_free(eai_tokenizer *t)
 {
     if (!t)
         return;
-    pcre2_code_free(t->pattern);
+    for (size_t i = 0; i < t->n_patterns; i++)
+        pcre2_code_free(t->patterns[i].code);
     pcre2_general_context_free(t->pcre_context);
     eai_free(t->tokens);
     eai_free(t->by_text.slots);
     eai_free(t->by_piece.slots);
     eai_free(t->merges);
-    eai_free(t->added);
+    eai_free(t->added.nodes);
+    eai_free(t->added_normalized.nodes);
+    eai_free(t->pieces.nodes);
     eai_arena_free(t->arena);
     eai_free(t);
 }
@@ -489,59 +512,4 @@ const char *eai_tokenizer_chat_template(const eai_tokenizer *t, size_t *n)
     if (n)
         *n = t->chat_template_bytes;
     return t->chat_template;
-}
-
-/* --- decoding --- */
-
-eai_status eai_tokenizer_decode(char **text, size_t *n, const eai_tokenizer *t, const int32_t *ids,
-                                size_t n_ids, unsigned flags, eai_error *err)
-{
-    size_t bytes = 0;
-    bool skip = flags & EAI_DETOKENIZE_SKIP_SPECIAL;
-
-    *text = NULL;
-    if (n)
-        *n = 0;
-    for (size_t i = 0; i < n_ids; i++) {
-        const tokenizer_token *k = token_at(t, ids[i]);
-
-        if (!k)
-            return eai_error_set(err, EAI_ERR_ARGUMENT, "id %d at place %zu is not in 0 to %zu",
-                                 (int)ids[i], i, t->n_tokens - 1);
-        if (!(skip && k->type == EAI_TOKEN_CONTROL))
-            bytes += k->piece_bytes; /* at most n_ids * 2^20: no overflow on 64 bits */
-    }
-    char *out = eai_alloc(bytes + 1);
-    if (!out)
-        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a text of %zu bytes", bytes);
-    char *end = out;
-    for (size_t i = 0; i < n_ids; i++) {
-        const tokenizer_token *k = &t->tokens[ids[i]];
-
-        if (!(skip && k->type == EAI_TOKEN_CONTROL)) {
-            memcpy(end, k->piece, k->piece_bytes);
-            end += k->piece_bytes;
-        }
-    }
-    *end = '\0';
-    *text = out;
-    if (n)
-        *n = bytes;
-    return EAI_OK;
-}
-
-size_t eai_utf8_complete(const char *text, size_t n)
-{
-    for (size_t back = 1; back <= 3 && back <= n; back++) {
-        unsigned char c = (unsigned char)text[n - back];
-
-        if ((c & 0xC0) == 0x80)
-            continue; /* the middle of a character: its start is further left */
-        size_t length = c >= 0xF0 && c <= 0xF4  ? 4
-                        : c >= 0xE0 && c < 0xF0 ? 3
-                        : c >= 0xC2 && c < 0xE0 ? 2
-                                                : 1;
-        return length > back ? n - back : n;
-    }
-    return n;
 }

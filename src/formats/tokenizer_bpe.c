@@ -1,22 +1,26 @@
-/* Byte-pair merging: the bytes of one word -> ids.
+/* Byte-pair encoding: one word -> ids.
  *
- * The rule: start from the tokens of the single bytes; as long as some adjacent pair has a merge,
- * take the pair with the lowest rank, the leftmost of equals, and replace it by its token. The
- * order matters, so this is no dictionary search.
+ * The rule: start from the tokens of the word's bytes or characters; as long as some adjacent pair
+ * has a merge, take the pair with the lowest rank, the leftmost of equals, and replace it by its
+ * token. The order matters, so this is no dictionary search.
+ *
+ * What a word starts from: in a byte-level vocabulary its bytes. In others its characters; one that
+ * is no token becomes the tokens of its bytes ("<0xE2>") or one unknown token.
  *
  * Two ways to the same result. A short word (nearly every word of text) lies in an array with the
  * rank of each adjacent pair beside it; a step is a scan for the minimum, quadratic but without
- * memory or pointers. A long word (a base64 blob, a line of "=====", a megabyte without a space) is
- * a linked list and a heap of candidate pairs, n log n. An entry of the heap may be out of date
- * when it comes up because one of its two symbols was merged meanwhile. Symbols only grow, so such
- * an entry is known by the pair's text, that is by the token it would become.
+ * memory or pointers. A long word (a base64 blob, a line of "=====", all of a text where there is
+ * no pre-tokenizer) is a linked list and a heap of candidate pairs, n log n. An entry of the heap
+ * may be out of date when it comes up because one of its two symbols was merged meanwhile. Symbols
+ * only grow, so such an entry is known by the pair's text, that is by the token it would become.
  *
- * Start at tokenizer__merge_word(). */
+ * Start at encode(). */
 #include <string.h>
 
 #include <efficientai/alloc.h>
 
 #include "formats/tokenizer_internal.h"
+#include "formats/utf8.h"
 
 #include "base/banned.h"
 
@@ -41,18 +45,17 @@ static size_t hash_pair(int32_t left, int32_t right)
     return (size_t)(h >> 32 ^ h >> 52);
 }
 
-const tokenizer_merge *tokenizer__find_merge(const eai_tokenizer *t, int32_t left, int32_t right)
+tokenizer_merge *tokenizer__find_merge(const eai_tokenizer *t, int32_t left, int32_t right)
 {
     for (size_t i = hash_pair(left, right) & t->merge_mask;; i = (i + 1) & t->merge_mask) {
-        const tokenizer_merge *m = &t->merges[i];
+        tokenizer_merge *m = &t->merges[i];
 
         if (m->id < 0 || (m->left == left && m->right == right))
             return m;
     }
 }
 
-eai_status tokenizer__push(tokenizer_output *o, int32_t id, size_t start, bool want_starts,
-                           eai_error *err)
+eai_status tokenizer__push(tokenizer_output *o, int32_t id, size_t start, eai_error *err)
 {
     if (o->n == o->capacity) {
         size_t capacity = o->capacity < 32 ? 64 : o->capacity * 2;
@@ -61,18 +64,119 @@ eai_status tokenizer__push(tokenizer_output *o, int32_t id, size_t start, bool w
         if (ids)
             o->ids = ids;
         size_t *starts =
-            want_starts && ids ? eai_realloc_array(o->starts, capacity, sizeof(*starts)) : NULL;
+            o->want_starts && ids ? eai_realloc_array(o->starts, capacity, sizeof(*starts)) : NULL;
         if (starts)
             o->starts = starts;
-        if (!ids || (want_starts && !starts))
+        if (!ids || (o->want_starts && !starts))
             return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu tokens", capacity);
         o->capacity = capacity;
     }
     o->ids[o->n] = id;
-    if (want_starts)
+    if (o->want_starts)
         o->starts[o->n] = start;
     o->n++;
     return EAI_OK;
+}
+
+/* --- what a word starts from --- */
+
+/* Symbols in the making, at most one a byte of the word. */
+typedef struct symbols {
+    symbol *at;
+    size_t n;
+    size_t unk_start; /* of an unknown token that is not there yet, SIZE_MAX: none */
+} symbols;
+
+static void add_symbol(symbols *s, int32_t id, size_t start)
+{
+    int32_t i = (int32_t)s->n;
+
+    s->at[s->n++] = (symbol){id, i - 1, i + 1, (uint32_t)start};
+}
+
+static void add_pending_unk(symbols *s, const eai_tokenizer *t)
+{
+    if (s->unk_start != SIZE_MAX)
+        add_symbol(s, t->model_unk, s->unk_start);
+    s->unk_start = SIZE_MAX;
+}
+
+/* The bytes' own tokens, if every one has one. */
+static bool add_byte_tokens(symbols *s, const eai_tokenizer *t, const char *c, size_t n,
+                            size_t start)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!t->byte_fallback || t->byte_ids[(unsigned char)c[i]] < 0)
+            return false;
+    for (size_t i = 0; i < n; i++)
+        add_symbol(s, t->byte_ids[(unsigned char)c[i]], start + i);
+    return true;
+}
+
+static void add_unknown(symbols *s, const eai_tokenizer *t, size_t start)
+{
+    if (t->model_unk < 0)
+        return;
+    if (!t->fuse_unk)
+        add_pending_unk(s, t);
+    if (s->unk_start == SIZE_MAX)
+        s->unk_start = start;
+}
+
+/* The token of a character, with the suffix where it is the word's last. */
+static int32_t find_character(const eai_tokenizer *t, const char *c, size_t n, bool is_last)
+{
+    char text[4 + TOKENIZER_MAX_SUFFIX];
+
+    if (!is_last || t->n_suffix == 0 || n > 4)
+        return tokenizer__lookup_model(t, c, n);
+    memcpy(text, c, n);
+    memcpy(text + n, t->suffix, t->n_suffix);
+    return tokenizer__lookup_model(t, text, n + t->n_suffix);
+}
+
+static void add_characters(symbols *s, const eai_tokenizer *t, const char *word, size_t n)
+{
+    for (size_t i = 0, length; i < n; i += length) {
+        uint32_t c;
+
+        length = utf8__next(&c, word + i, n - i);
+        int32_t id = find_character(t, word + i, length, i + length == n);
+        if (id >= 0) {
+            add_pending_unk(s, t);
+            add_symbol(s, id, i);
+        } else if (!add_byte_tokens(s, t, word + i, length, i)) {
+            add_unknown(s, t, i);
+        }
+    }
+    add_pending_unk(s, t);
+}
+
+/* Fills `at` (n symbols long), returns how many there are. */
+static size_t first_symbols(symbol *at, const eai_tokenizer *t, const char *word, size_t n)
+{
+    symbols s = {at, 0, SIZE_MAX};
+
+    if (t->byte_level) {
+        for (size_t i = 0; i < n; i++) {
+            int32_t id = t->byte_ids[(unsigned char)word[i]];
+
+            if (id >= 0 && t->n_suffix && i + 1 == n)
+                id = find_character(t, t->tokens[id].text, t->tokens[id].text_bytes, true);
+            if (id < 0) {
+                add_unknown(&s, t, i);
+                continue;
+            }
+            add_pending_unk(&s, t);
+            add_symbol(&s, id, i);
+        }
+        add_pending_unk(&s, t);
+    } else {
+        add_characters(&s, t, word, n);
+    }
+    if (s.n > 0)
+        at[s.n - 1].next = -1;
+    return s.n;
 }
 
 /* --- short words --- */
@@ -111,14 +215,12 @@ static void remove_symbol(short_word *w, size_t i)
 
 static void merge_short(short_word *w, const eai_tokenizer *t, const char *word, size_t n)
 {
-    w->n = 0;
-    for (size_t i = 0; i < n; i++) {
-        int32_t id = t->byte_ids[(unsigned char)word[i]];
+    symbol first[TOKENIZER_SHORT_WORD];
 
-        if (id >= 0) {
-            w->id[w->n] = id;
-            w->start[w->n++] = (uint32_t)i;
-        }
+    w->n = first_symbols(first, t, word, n);
+    for (size_t i = 0; i < w->n; i++) {
+        w->id[i] = first[i].id;
+        w->start[i] = first[i].start;
     }
     for (size_t i = 0; i < w->n; i++)
         rank_pair(w, t, i);
@@ -214,66 +316,47 @@ static void merge_list(symbol *s, size_t n, candidates *h, const eai_tokenizer *
     }
 }
 
-static eai_status reserve_long(tokenizer_output *o, size_t n, eai_error *err)
+static eai_status merge_long(tokenizer_work *w, const tokenizer_view *word, eai_error *err)
 {
-    if (o->symbols_capacity < n) {
-        void *symbols = eai_realloc_array(o->symbols, n, sizeof(symbol));
-
-        if (!symbols)
-            return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a word of %zu bytes", n);
-        o->symbols = symbols;
-        o->symbols_capacity = n;
-    }
-    if (o->heap_capacity < n) {
-        void *heap = eai_realloc_array(o->heap, n, 3 * sizeof(candidate));
-
-        if (!heap)
-            return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a word of %zu bytes", n);
-        o->heap = heap;
-        o->heap_capacity = n;
-    }
-    return EAI_OK;
-}
-
-static eai_status merge_long(tokenizer_output *o, const eai_tokenizer *t, const char *word,
-                             size_t n, size_t start, bool want_starts, eai_error *err)
-{
-    size_t n_symbols = 0;
-
-    EAI_TRY(reserve_long(o, n, err));
-    symbol *s = o->symbols;
-    candidates h = {o->heap, 0};
-    for (size_t i = 0; i < n; i++) {
-        int32_t id = t->byte_ids[(unsigned char)word[i]];
-        int32_t at = (int32_t)n_symbols;
-
-        if (id >= 0)
-            s[n_symbols++] = (symbol){id, at - 1, at + 1, (uint32_t)i};
-    }
-    if (n_symbols == 0)
+    EAI_TRY(tokenizer__reserve(&w->symbols, &w->symbols_capacity, word->n, sizeof(symbol), err));
+    EAI_TRY(tokenizer__reserve(&w->heap, &w->heap_capacity, word->n, 3 * sizeof(candidate), err));
+    symbol *s = w->symbols;
+    candidates h = {w->heap, 0};
+    size_t n = first_symbols(s, w->t, word->bytes, word->n);
+    if (n == 0)
         return EAI_OK;
-    s[n_symbols - 1].next = -1;
-    merge_list(s, n_symbols, &h, t);
+    merge_list(s, n, &h, w->t);
     for (int32_t i = 0; i >= 0; i = s[i].next)
-        EAI_TRY(tokenizer__push(o, s[i].id, start + s[i].start, want_starts, err));
+        EAI_TRY(tokenizer__push(&w->out, s[i].id, tokenizer__origin(word, s[i].start), err));
     return EAI_OK;
 }
 
-eai_status tokenizer__merge_word(tokenizer_output *o, const eai_tokenizer *t, const char *word,
-                                 size_t n, size_t start, bool want_starts, eai_error *err)
+static eai_status encode(tokenizer_work *w, const tokenizer_view *word, eai_error *err)
 {
-    short_word w;
+    const eai_tokenizer *t = w->t;
+    short_word merged;
 
-    if (t->pre->ignore_merges) {
-        int32_t id = tokenizer__lookup(t, &t->by_piece, word, n);
+    if (t->ignore_merges) {
+        int32_t id = t->byte_level ? tokenizer__lookup(t, &t->by_piece, word->bytes, word->n)
+                                   : tokenizer__lookup_model(t, word->bytes, word->n);
 
         if (id >= 0)
-            return tokenizer__push(o, id, start, want_starts, err);
+            return tokenizer__push(&w->out, id, tokenizer__origin(word, 0), err);
     }
-    if (n > TOKENIZER_SHORT_WORD)
-        return merge_long(o, t, word, n, start, want_starts, err);
-    merge_short(&w, t, word, n);
-    for (size_t i = 0; i < w.n; i++)
-        EAI_TRY(tokenizer__push(o, w.id[i], start + w.start[i], want_starts, err));
+    if (word->n > TOKENIZER_SHORT_WORD)
+        return merge_long(w, word, err);
+    merge_short(&merged, t, word->bytes, word->n);
+    for (size_t i = 0; i < merged.n; i++)
+        EAI_TRY(
+            tokenizer__push(&w->out, merged.id[i], tokenizer__origin(word, merged.start[i]), err));
     return EAI_OK;
 }
+
+/* The merges are in place already: readers add them. */
+static eai_status prepare(eai_tokenizer *t, eai_error *err)
+{
+    (void)t, (void)err;
+    return EAI_OK;
+}
+
+const tokenizer_model tokenizer__bpe = {"BPE", prepare, encode};

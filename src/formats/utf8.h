@@ -34,6 +34,17 @@ static inline size_t utf8__decode(uint32_t *cp, const char *text, size_t n)
     return length;
 }
 
+/* The same for text that is known to be valid: never 0, so that loops end. */
+static inline size_t utf8__next(uint32_t *cp, const char *text, size_t n)
+{
+    size_t length = utf8__decode(cp, text, n);
+
+    if (length > 0)
+        return length;
+    *cp = 0xFFFD;
+    return 1;
+}
+
 /* Writes a code point below 0x110000 as 1 to 4 bytes; returns how many. */
 static inline size_t utf8__encode(char *out, uint32_t cp)
 {
