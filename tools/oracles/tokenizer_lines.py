@@ -5,8 +5,8 @@
     .venv-oracles/bin/python tools/oracles/tokenizer_lines.py MODEL.gguf     # writes tests/data/tokenizer_hashes.json
     ... --line 1234 [--variant smollm]                                       # shows one line and its ids
 
-The vocabulary and the merges come from the GGUF file. The lines are made here and, by the same rules, in the C
-test; nothing of them is stored but a hash. A line is a row of 1 to 12 parts; what a part is, see make_part().
+The vocabulary and the merges come from the GGUF file. The lines are made here and, by the same rules, in
+tests/support/tokenizer_lines.c; nothing of them is stored but a hash. A line is a row of 1 to 12 parts; what a part is, see make_part().
 Choices are the remainders of SplitMix64's successive values. Line i starts from the seed SEED + i.
 
 Code points are taken from ranges that are wholly assigned in Unicode 14 (checked here), for which later versions
@@ -24,7 +24,7 @@ N_LINES = 10000
 BLOCK = 100
 MASK = (1 << 64) - 1
 
-# Every table below stands in the C test too.
+# Every table of characters below stands in tests/support/tokenizer_lines.c too.
 RANGES = [
     (0x0041, 0x005A), (0x0061, 0x007A), (0x00C0, 0x00D6), (0x0100, 0x017F), (0x0250, 0x02AF), (0x0391, 0x03A1),
     (0x03B1, 0x03C9), (0x0410, 0x044F), (0x0531, 0x0556), (0x05D0, 0x05EA), (0x0620, 0x064A), (0x0905, 0x0939),
@@ -62,6 +62,21 @@ SPECIALS = [
     "<jupyter_code>", "<empty_output>", "<|im_", "<|im_start|", "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n",
     "<<|im_end|>>", "<|IM_END|>", "<issue_closed", "<issue_comment><issue_closed>",
 ]
+
+
+# The letters that DeepSeek's tokenizer.json lists: \p{L} with upper and lower case, of some Unicode version.
+DEEPSEEK_LETTERS = (
+    "\\s?[A-Za-z\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01ba\u01bc-\u01bf\u01c4-\u0293\u0295-\u02af\u0370-\u0373\u0376"
+    "\u0377\u037b-\u037d\u037f\u0386\u0388-\u038a\u038c\u038e-\u03a1\u03a3-\u03f5\u03f7-\u0481\u048a-\u052f\u0531-\u0556"
+    "\u10a0-\u10c5\u13a0-\u13f5\u13f8-\u13fd\u1c90-\u1cba\u1cbd-\u1cbf\u1d00-\u1d2b\u1d6b-\u1d77\u1d79-\u1d9a\u1e00-\u1f15"
+    "\u1f18-\u1f1d\u1f20-\u1f45\u1f48-\u1f4d\u1f50-\u1f57\u1f59\u1f5b\u1f5d\u1f5f-\u1f7d\u1f80-\u1fb4\u1fb6-\u1fbc\u1fbe"
+    "\u1fc2-\u1fc4\u1fc6-\u1fcc\u1fd0-\u1fd3\u1fd6-\u1fdb\u1fe0-\u1fec\u1ff2-\u1ff4\u1ff6-\u1ffc\u2102\u2107\u210a-\u2113"
+    "\u2115\u2119-\u211d\u2124\u2126\u2128\u212a-\u212d\u212f-\u2134\u2139\u213c-\u213f\u2145-\u2149\u214e\u2183\u2184"
+    "\u2c00-\u2c7b\u2c7e-\u2ce4\u2ceb-\u2cee\u2cf2\u2cf3\ua640-\ua66d\ua680-\ua69b\ua722-\ua76f\ua771-\ua787\ua78b-\ua78e"
+    "\uab70-\uabbf\ufb00-\ufb06\ufb13-\ufb17\uff21-\uff3a\uff41-\uff5a\U00010400-\U0001044f\U000104b0-\U000104d3"
+    "\U000104d8-\U000104fb\U00010c80-\U00010cb2\U00010cc0-\U00010cf2\U000118a0-\U000118df\U0001e900-\U0001e943]+")
+DEEPSEEK_V3_WORDS = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+                     r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 
 
 class Chooser:
@@ -141,8 +156,17 @@ def variants():
     def split(pattern):
         return p.Sequence([p.Split(Regex(pattern), "isolated"), p.ByteLevel(add_prefix_space=False, use_regex=False)])
 
+    def splits(*patterns):
+        return p.Sequence([p.Split(Regex(x), "isolated") for x in patterns]
+                          + [p.ByteLevel(add_prefix_space=False, use_regex=False)])
+
     cl100k = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
               r"|\s+(?!\S)|\s+")
+    upper, lower = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+    cased = (rf"[^\r\n\p{{L}}\p{{N}}]?{upper}*{lower}+%s|[^\r\n\p{{L}}\p{{N}}]?{upper}+{lower}*%s|\p{{N}}%s"
+             r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+    endings = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    cjk = "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"
     byte_level = p.ByteLevel(add_prefix_space=False, use_regex=True)
     return {  # name -> pre-tokenizer, words that are tokens stay whole, special tokens are parsed
         "smollm": (p.Sequence([p.Digits(individual_digits=True), byte_level]), False, True),
@@ -150,6 +174,12 @@ def variants():
         "gpt-2": (byte_level, False, True),
         "llama-bpe": (split(cl100k % "{1,3}"), True, True),
         "qwen2": (split(cl100k % ""), False, True),
+        "tekken": (split(cased % ("", "", "")), True, True),
+        "gpt-4o": (split(cased % (endings, endings, "{1,3}")), False, True),
+        "deepseek-llm": (splits(r"[\r\n]", DEEPSEEK_LETTERS, "\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+",
+                                r"\s+$", cjk, r"\p{N}+"), False, True),
+        "deepseek-coder": (splits(r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", cjk, r"\p{N}"), False, True),
+        "deepseek-v3": (splits(r"\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", DEEPSEEK_V3_WORDS), False, True),
     }
 
 
