@@ -135,7 +135,7 @@ eai_status tokenizer__work_init(tokenizer_work *w, const eai_tokenizer *t, size_
     if (!w->match_limits)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory to tokenize");
     /* Going back over a run of white space takes as many steps as it is long. */
-    pcre2_set_match_limit(w->match_limits, (uint32_t)(10000000 + (n_text & 0x7FFFFFFF)));
+    pcre2_set_match_limit(w->match_limits, (uint32_t)(1000000 + 2 * (n_text & 0x3FFFFFFF)));
     return EAI_OK;
 }
 

@@ -317,7 +317,8 @@ static bool add_token(answer *a, int32_t id)
     if (!a->tokenizer || eai_tokenizer_type(a->tokenizer, id) == EAI_TOKEN_CONTROL)
         return true;
     size_t n = 0;
-    const char *piece = eai_tokenizer_piece(a->tokenizer, id, &n);
+    const char *piece = a->text.length == 0 ? eai_tokenizer_first_piece(a->tokenizer, id, &n)
+                                            : eai_tokenizer_piece(a->tokenizer, id, &n);
     if (piece)
         eai_strbuf_bytes(&a->text, piece, n);
     if (!a->opts->on_text)
