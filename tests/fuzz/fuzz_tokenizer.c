@@ -14,8 +14,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define N_TOKENS 268
-#define MAX_ROWS 512
+#define N_TOKENS  268
+#define MAX_ROWS  512
+#define MAX_NAMES 64 /* byte 0 below 128, halved */
 
 static void encode_and_decode(const eai_tokenizer *t, const char *text, size_t n, unsigned flags,
                               bool whole)
@@ -124,7 +125,7 @@ static void try_vocabulary(const char *text, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static eai_tokenizer *sound[16];
+    static eai_tokenizer *sound[MAX_NAMES];
     size_t n_names = 0;
 
     if (size == 0)
@@ -134,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_vocabulary(text, size - 1);
         return 0;
     }
-    while (n_names < 16 && eai_tokenizer_pre_names()[n_names])
+    while (n_names < MAX_NAMES && eai_tokenizer_pre_names()[n_names])
         n_names++;
     size_t k = data[0] / 2 % n_names;
     if (!sound[k])

@@ -5,6 +5,7 @@
 Small valid files, each of them cut short, and files that lie. Nothing but the standard library is
 needed; the same files come out each time. Files that crashed a target are added by hand beside them.
 """
+import base64
 import json
 import pathlib
 import struct
@@ -198,7 +199,8 @@ texts = {
 }
 for k, (name, t) in enumerate(texts.items()):
     put("tokenizer", name, bytes([2 * k + 1]) + t.encode())
-    put("tokenizer", name + "_llama", bytes([9]) + t.encode())
+    put("tokenizer", name + "_llama", bytes([23]) + t.encode())
+    put("tokenizer", name + "_deepseek", bytes([47]) + t.encode())
 put("tokenizer", "long_word", b"\x01" + b"abca" * 40)
 put("tokenizer", "spaces", b"\x05" + b" " * 200 + b"\n" * 60 + b"x")
 put("tokenizer", "invalid", b"\x04a\xff\xfe\x80b\xc3 \xe2\x82 \xed\xa0\x80 \xf4\x90\x80\x80\xc0\x80\xf0\x9f")
@@ -209,6 +211,125 @@ put("tokenizer", "vocabulary_no_token", b"\x80a\na b\n")
 put("tokenizer", "vocabulary_only_merge", b"\x80a b\n")
 put("tokenizer", "vocabulary_blank", b"\x80a\n \n")
 put("tokenizer", "vocabulary_empty_tokens", b"\x80\n\n!\n!\n\xc4\xa0\n")
+
+# --- tokenizer.json ---
+
+mark = "\u2581"
+bpe = {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "merges": ["a b", ["ab", "c"], ["e", "\u0301"]],
+       "vocab": {t: i for i, t in enumerate(["<unk>", "a", "b", "c", "ab", "abc", mark, "e", "\u0301", "e\u0301", "q"])}}
+alphabet = [chr(b) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174 else None for b in range(256)]
+spare = iter(range(256, 512))
+alphabet = [c or chr(next(spare)) for c in alphabet]
+bytes_bpe = {"type": "BPE", "ignore_merges": True, "merges": ["t h", "th e", "\u0120 q"],
+             "vocab": {t: i for i, t in enumerate(alphabet + ["th", "the", "\u0120q"])}}
+fallback = {"type": "BPE", "unk_token": "<unk>", "byte_fallback": True, "merges": [[mark, "a"]],
+            "vocab": {t: i for i, t in enumerate(["<unk>", mark, "a", mark + "a"] + [f"<0x{b:02X}>" for b in range(256)])}}
+unigram = {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["a", -1.5], ["aa", -2.25], [mark, -3], [mark + "a", -2], ["q", -9.1]]}
+suffix = {"type": "BPE", "end_of_word_suffix": "</w>", "merges": ["a b</w>"], "vocab": {"a": 0, "b": 1, "b</w>": 2, "ab</w>": 3}}
+
+
+def seq(key, *members):
+    return {"type": "Sequence", key: list(members)}
+
+
+def split(regex, behavior="Isolated", invert=False):
+    return {"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": invert}
+
+
+def charsmap(units, texts):
+    return base64.b64encode(struct.pack(f"<I{len(units)}I", 4 * len(units), *units) + texts).decode()
+
+
+# root, child for "a" (offset 0x80 from its own place) with a value, and the value
+units = [1 << 10] + [0] * 511
+units[1 ^ ord("a")] = ord("a") | 1 << 8 | 0x80 << 10
+units[1 ^ ord("a") ^ 0x80] = 1 << 31
+circle = [1 << 10] + [0] * 255
+circle[1 ^ ord("a")] = ord("a") | (ord("a") << 10)
+added = [{"id": 11, "content": "<s>", "special": True, "lstrip": True, "rstrip": True},
+         {"id": 12, "content": "The", "normalized": True, "single_word": True}, {"id": 1, "content": "a", "special": True}]
+tokenizers = {
+    "bpe": {"model": bpe, "added_tokens": added, "normalizer": seq("normalizers", {"type": "NFD"}, {"type": "Lowercase"})},
+    "byte_level": {"model": bytes_bpe, "pre_tokenizer": seq("pretokenizers", split(r"\p{N}{1,3}|\s+(?!\S)|[^\S\n]+"),
+                                                           {"type": "ByteLevel"}),
+                   "decoder": {"type": "ByteLevel"}, "post_processor": {"type": "ByteLevel"}},
+    "byte_level_prefix": {"model": bytes_bpe, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}},
+    "fallback": {"model": fallback, "normalizer": seq("normalizers", {"type": "Prepend", "prepend": mark},
+                                                      {"type": "Replace", "pattern": {"String": " "}, "content": mark}),
+                 "decoder": seq("decoders", {"type": "Replace", "pattern": {"String": mark}, "content": " "},
+                                {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1})},
+    "metaspace": {"model": fallback, "pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "first", "split": False},
+                  "decoder": {"type": "Metaspace", "prepend_scheme": "first"}},
+    "unigram": {"model": unigram, "normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap(units, b"q\0")},
+                "pre_tokenizer": seq("pretokenizers", {"type": "WhitespaceSplit"}, {"type": "Metaspace"})},
+    "unigram_circle": {"model": unigram, "normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap(circle, b"q\0")}},
+    "unigram_without_unk": {"model": {**unigram, "unk_id": None}},
+    "suffix": {"model": suffix, "pre_tokenizer": {"type": "BertPreTokenizer"}},
+    "forms": {"model": bpe, "normalizer": seq("normalizers", *({"type": t} for t in (
+        "NFC", "NFKC", "NFD", "NFKD", "StripAccents", "Strip", "Nmt")))},
+    "splits": {"model": bpe, "pre_tokenizer": seq(
+        "pretokenizers", {"type": "Punctuation", "behavior": "Contiguous"}, {"type": "Digits"}, {"type": "Whitespace"},
+        split(r"(?=\w)", "MergedWithNext"), split(r"a*", "MergedWithPrevious"), split(r"\h", "Removed", True),
+        {"type": "CharDelimiterSplit", "delimiter": "b"})},
+    "template": {"model": bpe, "post_processor": {
+        "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}, {"Sequence": {"id": "A"}}],
+        "special_tokens": {"x": {"ids": [1, 2]}}}},
+    "slow_pattern": {"model": bpe, "pre_tokenizer": split(r"(?:(a+)+)+[xy]")},
+    "growing": {"model": bpe, "normalizer": seq("normalizers", *[
+        {"type": "Replace", "pattern": {"Regex": ""} if i > 9 else {"Regex": "."}, "content": "aaaaaaaa"} for i in range(9)])},
+    "nested": {"model": bpe, "decoder": eval("seq('decoders'," * 12 + "{'type':'Fuse'}" + ")" * 12)},
+    "id_huge": {"model": {**bpe, "vocab": {"a": 4194303}, "merges": [], "unk_token": None}},
+    "id_twice": {"model": {**bpe, "vocab": {"a": 0, "b": 0}}},
+    "empty_token": {"model": {**bpe, "vocab": {"<unk>": 0, "": 1, "a": 2}, "merges": []}, "added_tokens": [
+        {"id": 3, "content": ""}]},
+}
+for name, value in tokenizers.items():
+    put("tokenizer_json", name, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+whole_json = json.dumps(tokenizers["fallback"], ensure_ascii=False, separators=(",", ":")).encode()
+for n in (0, 1, 10, 60, 120, 400, len(whole_json) // 2, len(whole_json) - 40, len(whole_json) - 1):
+    put("tokenizer_json", f"cut_at_{n}", whole_json[:n])
+
+# --- tokenizers in GGUF ---
+
+
+def strings(key, values):
+    return meta(key, 9, struct.pack("<IQ", 8, len(values)) + b"".join(text(v) for v in values))
+
+
+def ggml(model, tokens, scores=None, types=None, more=()):
+    kv = [meta("tokenizer.ggml.model", 8, text(model)), strings("tokenizer.ggml.tokens", tokens), *more]
+    if scores is not None:
+        kv.append(meta("tokenizer.ggml.scores", 9, struct.pack(f"<IQ{len(scores)}f", 6, len(scores), *scores)))
+    if types is not None:
+        kv.append(meta("tokenizer.ggml.token_type", 9, struct.pack(f"<IQ{len(types)}i", 5, len(types), *types)))
+    return gguf(kv, [])
+
+
+def flag(key, value):
+    return meta("tokenizer.ggml." + key, 7, bytes([value]))
+
+
+pieces = ["<unk>", "<s>", "</s>", "<0xC3>", "<0xA9>", mark, "a", "b", "ab", mark + "a", "abab"]
+types = [2, 3, 3, 6, 6, 1, 1, 1, 1, 1, 4]
+scores = [0, 0, 0, 0, 0, -1, -2, -3, -4, -4, float("inf")]
+llama_file = ggml("llama", pieces, scores, types)
+t5 = ggml("t5", pieces, scores, types, [flag("remove_extra_whitespaces", 1), meta(
+    "tokenizer.ggml.precompiled_charsmap", 9, struct.pack("<IQ", 0, len(base64.b64decode(charsmap(units, b"q\0"))))
+    + base64.b64decode(charsmap(units, b"q\0")))])
+put("tokenizer_gguf", "llama", llama_file)
+put("tokenizer_gguf", "t5", t5)
+put("tokenizer_gguf", "gpt2", ggml("gpt2", ["a", "b", "ab"], more=[strings("tokenizer.ggml.merges", ["a b"]),
+                                                                  meta("tokenizer.ggml.pre", 8, text("qwen2"))]))
+put("tokenizer_gguf", "llama_without_scores", ggml("llama", pieces))
+put("tokenizer_gguf", "llama_without_prefix", ggml("llama", pieces, scores, types, [flag("add_space_prefix", 0)]))
+put("tokenizer_gguf", "scores_nan", ggml("llama", pieces, [float("nan")] * len(pieces), types))
+put("tokenizer_gguf", "scores_few", ggml("llama", pieces, scores[:3], types))
+put("tokenizer_gguf", "types_many", ggml("t5", pieces, scores, types + [1]))
+put("tokenizer_gguf", "all_unused", ggml("t5", pieces, scores, [5] * len(pieces)))
+put("tokenizer_gguf", "bert", ggml("bert", pieces))
+put("tokenizer_gguf", "invalid_utf8", ggml("llama", pieces[:5] + ["a"]).replace(text("a"), struct.pack("<Q", 1) + b"\xe2"))
+for n in (24, 40, 100, 200, len(llama_file) - 40, len(llama_file) - 9):
+    put("tokenizer_gguf", f"cut_at_{n}", llama_file[:n])
 
 # --- jinja ---
 
