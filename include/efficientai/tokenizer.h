@@ -93,8 +93,9 @@ EAI_API EAI_CHECKED eai_status eai_tokenizer_from_weights(eai_tokenizer **out,
 /* A tokenizer from a path: a folder with a tokenizer.json (special tokens and chat template from
  * tokenizer_config.json, special_tokens_map.json, chat_template.jinja, generation_config.json and
  * config.json there, as far as they exist), a tokenizer.json by itself (no special ids then but
- * those it adds by itself), or a model file. EAI_ERR_UNSUPPORTED names the file, the field, its
- * value and what is supported; EAI_ERR_FORMAT what is wrong; EAI_ERR_NOT_FOUND what is missing. */
+ * those it adds by itself), a model file, or the index of one in several files. EAI_ERR_UNSUPPORTED
+ * names the file, the field, its value and what is supported; EAI_ERR_FORMAT what is wrong;
+ * EAI_ERR_NOT_FOUND what is missing. */
 EAI_API EAI_CHECKED eai_status eai_tokenizer_load(eai_tokenizer **out, const char *path,
                                                   eai_error *err);
 

@@ -6,11 +6,11 @@
 
 #include "base/banned.h"
 
-eai_status eai_json_parse(json_t **out, const char *text, size_t n, const char *label,
-                          eai_error *err)
+static eai_status parse(json_t **out, const char *text, size_t n, const char *label, size_t flags,
+                        eai_error *err)
 {
     json_error_t e;
-    *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+    *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &e);
     if (*out)
         return EAI_OK;
     /* jansson 2.14 leaves the message empty for most allocations that fail */
@@ -20,14 +20,30 @@ eai_status eai_json_parse(json_t **out, const char *text, size_t n, const char *
                          e.column, e.text);
 }
 
-eai_status eai_json_load(json_t **out, const char *path, size_t limit, eai_error *err)
+eai_status eai_json_parse(json_t **out, const char *text, size_t n, const char *label,
+                          eai_error *err)
+{
+    return parse(out, text, n, label, 0, err);
+}
+
+static eai_status load(json_t **out, const char *path, size_t limit, size_t flags, eai_error *err)
 {
     char *text = NULL;
     size_t n = 0;
 
     *out = NULL;
     EAI_TRY(eai_fs_read_file(&text, &n, path, limit, err));
-    eai_status st = eai_json_parse(out, text, n, path, err);
+    eai_status st = parse(out, text, n, path, flags, err);
     eai_free(text);
     return st;
+}
+
+eai_status eai_json_load(json_t **out, const char *path, size_t limit, eai_error *err)
+{
+    return load(out, path, limit, 0, err);
+}
+
+eai_status eai_json_load_reals(json_t **out, const char *path, size_t limit, eai_error *err)
+{
+    return load(out, path, limit, JSON_DECODE_INT_AS_REAL, err);
 }

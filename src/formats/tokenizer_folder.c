@@ -6,7 +6,8 @@
  *   special_tokens_map.json  names that the first lacks
  *   chat_template.jinja      the chat template; goes before the one in tokenizer_config.json
  *   generation_config.json   ids after which an answer is over
- *   config.json              ids of bos and eos, where no file names them
+ *   config.json              ids of bos and eos, and after which an answer is over, where no file
+ *                            says so
  * What transformers does on top of that in Python classes of single models is not done here; nor
  * are vocabularies without a tokenizer.json read (tokenizer.model, vocab.json with merges.txt).
  * Start at tokenizer__from_folder(). */
@@ -40,14 +41,16 @@ static eai_status no_memory(eai_error *err)
 }
 
 /* *out stays NULL when there is no such file. */
-static eai_status load(json_t **out, const folder *f, const char *name, size_t limit,
+static eai_status load(json_t **out, const folder *f, const char *name,
+                       eai_status (*read)(json_t **, const char *, size_t, eai_error *),
                        eai_error *err)
 {
+    size_t limit = f->tokenizer ? MAX_SETTINGS : TOKENIZER_MAX_FILE;
     char *path = eai_path_join(f->path, name);
 
     if (!path)
         return no_memory(err);
-    eai_status st = eai_fs_exists(path) ? eai_json_load(out, path, limit, err) : EAI_OK;
+    eai_status st = eai_fs_exists(path) ? read(out, path, limit, err) : EAI_OK;
     if (st == EAI_OK && *out && !json_is_object(*out))
         st = eai_error_set(err, EAI_ERR_FORMAT, "%s: it is no object", path);
     eai_free(path);
@@ -56,16 +59,17 @@ static eai_status load(json_t **out, const folder *f, const char *name, size_t l
 
 static eai_status load_all(folder *f, eai_error *err)
 {
-    EAI_TRY(load(&f->tokenizer, f, "tokenizer.json", TOKENIZER_MAX_FILE, err));
+    EAI_TRY(load(&f->tokenizer, f, "tokenizer.json", eai_json_load, err));
     if (!f->tokenizer)
         return eai_error_set(err, EAI_ERR_NOT_FOUND,
                              "%s: no tokenizer.json (other vocabularies, such as tokenizer.model, "
                              "are not read)",
                              f->path);
-    EAI_TRY(load(&f->config, f, "tokenizer_config.json", MAX_SETTINGS, err));
-    EAI_TRY(load(&f->special_map, f, "special_tokens_map.json", MAX_SETTINGS, err));
-    EAI_TRY(load(&f->generation, f, "generation_config.json", MAX_SETTINGS, err));
-    return load(&f->model_config, f, "config.json", MAX_SETTINGS, err);
+    /* model_max_length is 10^30 where there is no limit */
+    EAI_TRY(load(&f->config, f, "tokenizer_config.json", eai_json_load_reals, err));
+    EAI_TRY(load(&f->special_map, f, "special_tokens_map.json", eai_json_load_reals, err));
+    EAI_TRY(load(&f->generation, f, "generation_config.json", eai_json_load, err));
+    return load(&f->model_config, f, "config.json", eai_json_load, err);
 }
 
 static void free_all(folder *f)
@@ -218,7 +222,8 @@ static eai_status read_folder(eai_tokenizer **out, folder *f, eai_error *err)
     }
     if (st != EAI_OK)
         return eai_error_context(err, st, "%s/tokenizer.json", f->path);
-    use_ends(*out, json_object_get(f->generation, "eos_token_id"));
+    use_ends(*out,
+             json_object_get(f->generation ? f->generation : f->model_config, "eos_token_id"));
     return EAI_OK;
 }
 
@@ -237,6 +242,39 @@ eai_status tokenizer__from_folder(eai_tokenizer **out, const char *path, eai_err
     return st;
 }
 
+/* The folder that is `path` or that its file lies in, in new memory. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = eai_fs_is_folder(path) ? strlen(path) : slash ? (size_t)(slash - path) + 1 : 0;
+    char *dir = eai_alloc(n + 2);
+
+    if (dir) {
+        memcpy(dir, n ? path : ".", n ? n : 1);
+        dir[n ? n : 1] = '\0';
+    }
+    return dir;
+}
+
+eai_status tokenizer__from_folder_beside(eai_tokenizer **out, const char *path, eai_error *err)
+{
+    char *dir = folder_of(path);
+    char *file = dir ? eai_path_join(dir, "tokenizer.json") : NULL;
+    eai_status st = file ? EAI_OK : no_memory(err);
+
+    *out = NULL;
+    if (st == EAI_OK && !eai_fs_exists(file))
+        st = eai_error_set(err, EAI_ERR_NOT_FOUND,
+                           "%s: tokenizer: the file has no tokenizer (no key "
+                           "'tokenizer.ggml.model'), and no tokenizer.json lies beside it",
+                           path);
+    if (st == EAI_OK)
+        st = tokenizer__from_folder(out, dir, err);
+    eai_free(file);
+    eai_free(dir);
+    return st;
+}
+
 static eai_status from_json_file(eai_tokenizer **out, const char *path, eai_error *err)
 {
     char *text = NULL;
@@ -248,15 +286,24 @@ static eai_status from_json_file(eai_tokenizer **out, const char *path, eai_erro
     return st;
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s);
+    size_t n_end = strlen(end);
+
+    return n >= n_end && strcmp(s + n - n_end, end) == 0;
+}
+
 eai_status eai_tokenizer_load(eai_tokenizer **out, const char *path, eai_error *err)
 {
     eai_weights *w = NULL;
-    size_t n = strlen(path);
 
     *out = NULL;
     if (eai_fs_is_folder(path))
         return tokenizer__from_folder(out, path, err);
-    if (n >= 5 && strcmp(path + n - 5, ".json") == 0)
+    if (ends_with(path, ".index.json")) /* of weights in several files */
+        return tokenizer__from_folder_beside(out, path, err);
+    if (ends_with(path, ".json"))
         return from_json_file(out, path, err);
     EAI_TRY(eai_weights_open(&w, path, err));
     eai_status st = eai_tokenizer_from_weights(out, w, err);

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
-#include <efficientai/fs.h>
 #include <efficientai/tokenizer.h>
 #include <efficientai/weights.h>
 
@@ -219,13 +218,15 @@ static eai_status read_charsmap(eai_tokenizer *t, const eai_weights *w, eai_erro
 {
     size_t n = 0;
     const int64_t *bytes = eai_weights_get_ints(&n, w, KEY("precompiled_charsmap"));
-    unsigned char *blob = bytes ? eai_alloc(n + 1) : NULL;
 
-    if (bytes && !blob)
+    if (!bytes)
+        return EAI_OK;
+    unsigned char *blob = eai_alloc(n + 1);
+    if (!blob)
         return no_memory(err);
     for (size_t i = 0; i < n; i++)
         blob[i] = (unsigned char)bytes[i];
-    eai_status st = bytes ? tokenizer__add_charsmap(t, blob, n, false, err) : EAI_OK;
+    eai_status st = tokenizer__add_charsmap(t, blob, n, false, err);
     eai_free(blob);
     return st;
 }
@@ -291,48 +292,13 @@ static eai_status read_all(eai_tokenizer *t, const eai_weights *w, eai_error *er
     return tokenizer__finish(t, err);
 }
 
-/* The folder of a model that has a tokenizer.json beside its weights, or NULL; new memory. */
-static char *folder_beside(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    size_t n = eai_fs_is_folder(path) ? strlen(path) : slash ? (size_t)(slash - path) : 0;
-    char *folder = eai_alloc(n + 2);
-    char *file = NULL;
-
-    if (folder) {
-        memcpy(folder, n ? path : ".", n ? n : 1);
-        folder[n ? n : 1] = '\0';
-        file = eai_path_join(folder, "tokenizer.json");
-    }
-    if (!file || !eai_fs_exists(file)) {
-        eai_free(folder);
-        folder = NULL;
-    }
-    eai_free(file);
-    return folder;
-}
-
-static eai_status from_folder_beside(eai_tokenizer **out, const eai_weights *w, eai_error *err)
-{
-    char *folder = folder_beside(eai_weights_path(w));
-
-    if (!folder)
-        return eai_error_set(err, EAI_ERR_NOT_FOUND,
-                             "%s: tokenizer: the file has no tokenizer (no key '%s'), and no "
-                             "tokenizer.json lies beside it",
-                             eai_weights_path(w), KEY("model"));
-    eai_status st = tokenizer__from_folder(out, folder, err);
-    eai_free(folder);
-    return st;
-}
-
 eai_status eai_tokenizer_from_weights(eai_tokenizer **out, const eai_weights *w, eai_error *err)
 {
     eai_tokenizer *t = NULL;
 
     *out = NULL;
     if (!eai_weights_get_string(w, KEY("model")))
-        return from_folder_beside(out, w, err);
+        return tokenizer__from_folder_beside(out, eai_weights_path(w), err);
     eai_status st = tokenizer__new(&t, err);
     if (st == EAI_OK)
         st = read_all(t, w, err);

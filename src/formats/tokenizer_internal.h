@@ -452,5 +452,8 @@ EAI_CHECKED eai_status tokenizer__read_json(eai_tokenizer **out, const json_t *r
 
 EAI_CHECKED eai_status tokenizer__from_folder(eai_tokenizer **out, const char *folder,
                                               eai_error *err);
+/* From the folder that the file `path`, or a model of that name, lies in. */
+EAI_CHECKED eai_status tokenizer__from_folder_beside(eai_tokenizer **out, const char *path,
+                                                     eai_error *err);
 
 #endif

@@ -411,7 +411,8 @@ static void test_folders(void **state)
     put_file(folder, "tokenizer.json", FOLDER_JSON);
     put_file(folder, "tokenizer_config.json",
              "{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"</s>\"},\"pad_token\":\"[PAD]\","
-             "\"add_bos_token\":true,\"chat_template\":[{\"name\":\"tools\",\"template\":\"no\"},"
+             "\"add_bos_token\":true,\"model_max_length\":1000000000000000019884624838656,"
+             "\"chat_template\":[{\"name\":\"tools\",\"template\":\"no\"},"
              "{\"name\":\"default\",\"template\":\"{{ eos_token }}\"}]}");
     put_file(folder, "special_tokens_map.json", "{\"unk_token\":\"<unk>\",\"bos_token\":\"a\"}");
     put_file(folder, "generation_config.json", "{\"eos_token_id\":[9,7]}");
@@ -458,6 +459,12 @@ static void test_weights_find_the_tokenizer_beside_them(void **state)
     eai_tokenizer_free(t);
     eai_weights_close(w);
     eai_free(path);
+    put_file(folder, "model.safetensors.index.json", "{}");
+    path = eai_path_join(folder, "model.safetensors.index.json");
+    assert_ok(eai_tokenizer_load(&t, path, &err), &err);
+    assert_true(eai_tokenizer_is_end(t, 9));
+    eai_tokenizer_free(t);
+    eai_free(path);
     eai_test_remove_folder(folder);
 }
 
@@ -479,7 +486,7 @@ static void test_bad_folders_are_refused(void **state)
                  "eos_token is '<end>', which the vocabulary of tokenizer.json lacks");
     put_file(folder, "tokenizer_config.json", "{\"add_bos_token\":1}");
     assert_fails(eai_tokenizer_load(&t, folder, &err), EAI_ERR_FORMAT, &err,
-                 "tokenizer_config.json: add_bos_token is an integer");
+                 "tokenizer_config.json: add_bos_token is a number");
     put_file(folder, "tokenizer_config.json", "[]");
     assert_fails(eai_tokenizer_load(&t, folder, &err), EAI_ERR_FORMAT, &err,
                  "tokenizer_config.json: it is no object");
