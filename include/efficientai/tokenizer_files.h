@@ -24,8 +24,8 @@ extern "C" {
 
 /* Writes the tokenizer of `w` into `folder`, each file whole or not at all. `t` is the same one,
  * loaded; it may be NULL where `w` is no GGUF file. *written is false where there is nothing to
- * write (no files beside `w`), or no way (a GGUF tokenizer of another kind than byte-level BPE, or
- * with a pre-tokenizer that has no row in tokenizer_json_write.c): whoever calls should say so. */
+ * write (no files beside `w`), or no way (a GGUF tokenizer of another kind than byte-level BPE):
+ * whoever calls should say so. */
 EAI_API EAI_CHECKED eai_status eai_tokenizer_write_files(bool *written, const eai_tokenizer *t,
                                                          const eai_weights *w, const char *folder,
                                                          eai_error *err);

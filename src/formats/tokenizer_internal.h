@@ -316,6 +316,16 @@ bool tokenizer__is_plain(int type); /* control, unknown, user-defined: texts are
 
 /* --- tokenizer_pre.c --- */
 
+/* A row: patterns in HF's dialect, each of which isolates its matches, then ByteLevel. */
+#define TOKENIZER_PRE_PATTERNS 6
+typedef struct tokenizer_pre {
+    const char *name;
+    bool ignore_merges;
+    const char *patterns[TOKENIZER_PRE_PATTERNS];
+} tokenizer_pre;
+
+/* The row of that name, NULL: "default"; NULL when there is none. */
+const tokenizer_pre *tokenizer__find_pre(const char *name);
 /* The steps of the pre-tokenizer of that name (tokenizer.ggml.pre). */
 EAI_CHECKED eai_status tokenizer__use_pre(eai_tokenizer *t, const char *name, eai_error *err);
 

@@ -2,7 +2,7 @@
  * folder of the base.
  *
  * tokenizer.json is a pipeline spelled out: added tokens, pre-tokenizer, model, post-processor,
- * decoder. GGUF only names the pre-tokenizer, so a table below has what each name stands for.
+ * decoder. GGUF only names the pre-tokenizer; tokenizer_pre.c has what each name stands for.
  * Merges are written as "left right" lines, which every version of `tokenizers` reads. Not here:
  * reading, and vocabularies of other kinds than byte-level BPE. Start at eai_tokenizer_write_files.
  */
@@ -15,56 +15,12 @@
 #include <efficientai/fs.h>
 
 #include "base/strbuf.h"
+#include "formats/tokenizer_internal.h"
 
 #include "base/banned.h"
 
 #define TEXT_BYTES_MAX ((size_t)256 << 20)
 #define COPY_BYTES_MAX ((size_t)256 << 20)
-
-/* ---- Pre-tokenizers
- * ------------------------------------------------------------------------------- */
-
-/* clang-format off */
-#define BYTE_LEVEL(regex) "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":" regex "}"
-#define SEQUENCE(steps)   "{\"type\":\"Sequence\",\"pretokenizers\":[" steps "]}"
-#define SPLIT(pattern)    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" pattern "\"},\"behavior\":\"Isolated\",\"invert\":false}"
-#define DIGITS            "{\"type\":\"Digits\",\"individual_digits\":true}"
-#define CL100K(digits)                                                                                 \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|" digits                     \
-    "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
-
-#define GPT2   BYTE_LEVEL("true")
-#define SMOLLM SEQUENCE(DIGITS "," BYTE_LEVEL("true"))
-#define LLAMA3 SEQUENCE(SPLIT(CL100K("\\\\p{N}{1,3}")) "," BYTE_LEVEL("false"))
-#define QWEN2  SEQUENCE(SPLIT(CL100K("\\\\p{N}")) "," BYTE_LEVEL("false"))
-
-typedef struct pre_row {
-    const char *name; /* tokenizer.ggml.pre */
-    bool ignore_merges;
-    const char *json;
-} pre_row;
-
-static const pre_row pre_rows[] = {
-    {"default",   false, GPT2},   {"gpt-2",     false, GPT2},   {"phi-2",     false, GPT2},
-    {"olmo",      false, GPT2},   {"mpt",       false, GPT2},
-    {"smollm",    false, SMOLLM}, {"starcoder", false, SMOLLM}, {"refact",    false, SMOLLM},
-    {"command-r", false, SMOLLM}, {"codeshell", false, SMOLLM}, {"exaone",    false, SMOLLM},
-    {"llama-bpe", true,  LLAMA3}, {"llama3",    true,  LLAMA3}, {"falcon3",   true,  LLAMA3},
-    {"dbrx",      false, LLAMA3}, {"smaug-bpe", false, LLAMA3}, {"glm4",      false, LLAMA3},
-    {"qwen2",     false, QWEN2},  {"stablelm2", false, QWEN2},  {"megrez",    false, QWEN2},
-    {"deepseek-r1-qwen", false, QWEN2},
-};
-/* clang-format on */
-
-static const pre_row *find_pre(const eai_weights *w)
-{
-    const char *name = eai_weights_get_string(w, "tokenizer.ggml.pre");
-    for (size_t i = 0; i < sizeof(pre_rows) / sizeof(pre_rows[0]); i++) {
-        if (strcmp(pre_rows[i].name, name ? name : "default") == 0)
-            return &pre_rows[i];
-    }
-    return NULL;
-}
 
 /* ---- tokenizer.json
  * ------------------------------------------------------------------------------- */
@@ -72,7 +28,7 @@ static const pre_row *find_pre(const eai_weights *w)
 typedef struct source {
     const eai_tokenizer *t;
     const eai_weights *w;
-    const pre_row *pre;
+    const tokenizer_pre *pre;
     eai_meta_strings merges;
     bool add_bos, add_eos;
 } source;
@@ -85,6 +41,18 @@ static void write_token(eai_strbuf *b, const source *s, int32_t id)
         eai_strbuf_json_bytes(b, text, n);
     else
         eai_strbuf_text(b, "null");
+}
+
+static void write_pre_tokenizer(eai_strbuf *b, const tokenizer_pre *pre)
+{
+    eai_strbuf_text(b, "  \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [\n");
+    for (size_t i = 0; i < TOKENIZER_PRE_PATTERNS && pre->patterns[i]; i++) {
+        eai_strbuf_text(b, "    {\"type\": \"Split\", \"pattern\": {\"Regex\": ");
+        eai_strbuf_json_string(b, pre->patterns[i]);
+        eai_strbuf_text(b, "}, \"behavior\": \"Isolated\", \"invert\": false},\n");
+    }
+    eai_strbuf_text(b, "    {\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
+                       "\"trim_offsets\": true, \"use_regex\": false}\n  ]},\n");
 }
 
 static int32_t vocab_size(const source *s)
@@ -203,9 +171,11 @@ static void write_tokenizer(eai_strbuf *b, const source *s)
     eai_strbuf_text(b, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
                        "  \"padding\": null,\n");
     write_added(b, s);
-    eai_strbuf_printf(b, "  \"normalizer\": null,\n  \"pre_tokenizer\": %s,\n", s->pre->json);
+    eai_strbuf_text(b, "  \"normalizer\": null,\n");
+    write_pre_tokenizer(b, s->pre);
     write_post_processor(b, s);
-    eai_strbuf_text(b, "  \"decoder\": " BYTE_LEVEL("true") ",\n");
+    eai_strbuf_text(b, "  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
+                       "\"trim_offsets\": true, \"use_regex\": true},\n");
     eai_strbuf_printf(b,
                       "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
                       "    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,\n"
@@ -333,7 +303,9 @@ static eai_status write_file(void (*fill)(eai_strbuf *b, const source *s), const
 static eai_status convert(bool *written, const eai_tokenizer *t, const eai_weights *w,
                           const char *folder, eai_error *err)
 {
-    source s = {.t = t, .w = w, .pre = find_pre(w)};
+    source s = {.t = t,
+                .w = w,
+                .pre = tokenizer__find_pre(eai_weights_get_string(w, "tokenizer.ggml.pre"))};
     const char *model = eai_weights_get_string(w, "tokenizer.ggml.model");
 
     if (!t || !s.pre || strcmp(model, "gpt2") != 0 ||

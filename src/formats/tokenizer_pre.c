@@ -14,8 +14,6 @@
 
 #include "base/banned.h"
 
-#define MAX_PATTERNS 6
-
 /* clang-format off */
 #define CONTRACTIONS "'s|'t|'re|'ve|'m|'ll|'d"
 #define GPT2 CONTRACTIONS "| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
@@ -50,13 +48,7 @@
     "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+" \
     "| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-typedef struct pre_row {
-    const char *name;
-    bool ignore_merges;
-    const char *patterns[MAX_PATTERNS];
-} pre_row;
-
-static const pre_row rows[] = {
+static const tokenizer_pre rows[] = {
     /* name            ignore_merges */
     {"default",          false, {GPT2}},
     {"gpt-2",            false, {GPT2}},
@@ -117,16 +109,21 @@ static eai_status no_such_pre(const char *name, eai_error *err)
     return st;
 }
 
+const tokenizer_pre *tokenizer__find_pre(const char *name)
+{
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (strcmp(rows[i].name, name ? name : "default") == 0)
+            return &rows[i];
+    return NULL;
+}
+
 eai_status tokenizer__use_pre(eai_tokenizer *t, const char *name, eai_error *err)
 {
-    const pre_row *row = NULL;
+    const tokenizer_pre *row = tokenizer__find_pre(name);
 
-    for (size_t i = 0; i < N_ROWS && !row; i++)
-        if (strcmp(rows[i].name, name ? name : "default") == 0)
-            row = &rows[i];
     if (!row)
         return no_such_pre(name, err);
-    for (size_t i = 0; i < MAX_PATTERNS && row->patterns[i]; i++) {
+    for (size_t i = 0; i < TOKENIZER_PRE_PATTERNS && row->patterns[i]; i++) {
         eai_status st = tokenizer__add_split(t, row->patterns[i], TOKENIZER_ISOLATED, false, err);
 
         if (st != EAI_OK)

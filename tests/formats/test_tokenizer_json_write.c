@@ -150,6 +150,27 @@ static void a_start_token_is_a_template(void **state)
     eai_test_remove_folder(folder);
 }
 
+/* What was written is read as the same tokenizer. */
+static void check_read_back(const eai_tokenizer *t, const char *folder)
+{
+    static const char text[] = "It's  12345 \u4E2D\u6587\u3042 don't\r\n\n HeLLo<s>!!a ";
+    eai_error err = EAI_ERROR_INIT;
+    eai_tokenizer *back = NULL;
+    int32_t *ids[2] = {NULL, NULL};
+    size_t n[2] = {0, 0};
+
+    assert_ok(eai_tokenizer_load(&back, folder, &err), &err);
+    for (int i = 0; i < 2; i++)
+        assert_ok(eai_tokenizer_encode(&ids[i], &n[i], i ? back : t, text, strlen(text),
+                                       EAI_TOKENIZE_ADD_SPECIAL | EAI_TOKENIZE_PARSE_SPECIAL, &err),
+                  &err);
+    assert_int_equal(n[0], n[1]);
+    assert_memory_equal(ids[0], ids[1], n[0] * sizeof(*ids[0]));
+    eai_free(ids[0]);
+    eai_free(ids[1]);
+    eai_tokenizer_free(back);
+}
+
 /* Every pre-tokenizer that can be read can be written, as JSON. */
 static void every_pre_tokenizer_has_a_row(void **state)
 {
@@ -165,6 +186,7 @@ static void every_pre_tokenizer_has_a_row(void **state)
         json_t *root = load(folder, "tokenizer.json");
         assert_non_null(json_object_get(json_object_get(root, "pre_tokenizer"), "type"));
         json_decref(root);
+        check_read_back(b.t, folder);
         close_base(&b);
         eai_test_remove_folder(folder);
     }
