@@ -8,7 +8,6 @@ failed, 77 no model.
 import json
 import os
 import pathlib
-import re
 import resource
 import shutil
 import signal
