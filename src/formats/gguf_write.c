@@ -3,8 +3,8 @@
  * Why: what was tuned, merged or quantized here is to run there. The format is described in gguf.c.
  * Tensors and metadata keep their order, numbers in metadata the type that they had in a file or
  * that their setter chose, so a file that is opened and saved has the same content, and the same
- * bytes where its writer left the same padding. Where the metadata names an architecture of hf_layout.c,
- * tensors get GGUF's names, row order and norms back. Not here: which metadata a model
+ * bytes where its writer left the same padding. Where the metadata names an architecture of
+ * hf_layout.c, tensors get GGUF's names, row order and norms back. Not here: which metadata a model
  * needs. Start at eai_weights_save_gguf(). */
 #include <string.h>
 
@@ -59,8 +59,8 @@ static eai_status make_entry(entry *e, writer *p, const eai_weight_tensor *t)
     EAI_TRY(hf_layout__restore(&e->change, p->arena, p->w, t, p->err));
     if (strlen(e->change.name) > MAX_NAME)
         return eai_error_set(p->err, EAI_ERR_UNSUPPORTED,
-                             "a name of %zu bytes (GGUF's readers allow %d)", strlen(e->change.name),
-                             MAX_NAME);
+                             "a name of %zu bytes (GGUF's readers allow %d)",
+                             strlen(e->change.name), MAX_NAME);
     if (e->change.name != t->name && eai_weights_find(p->w, e->change.name))
         return eai_error_set(p->err, EAI_ERR_ARGUMENT, "GGUF calls it '%s', as another one",
                              e->change.name);
