@@ -179,8 +179,9 @@ static void refine(convert__fit *f, const float *x, const double *w, const conve
     double before = 0;
     double after = 0;
     for (int i = 0; i < BLOCK; i++) {
-        double a = (double)f->scale[i / g->size] * f->q[i];
-        double b = -(double)f->min[i / g->size];
+        int group = i / g->size;
+        double a = (double)f->scale[group] * f->q[i];
+        double b = -(double)f->min[group];
         aa += w[i] * a * a;
         ab += w[i] * a * b;
         bb += w[i] * b * b;
