@@ -42,7 +42,7 @@ static bool is_piece(const eai_tokenizer *t, const tokenizer_token *k)
 static eai_status prepare(eai_tokenizer *t, eai_error *err)
 {
     tokenizer_trie_entry *entries = eai_alloc_array(t->n_tokens, sizeof(*entries));
-    double least = INFINITY;
+    double least = (double)INFINITY;
     size_t n = 0;
 
     if (!entries)
