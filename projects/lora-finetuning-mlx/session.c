@@ -10,6 +10,7 @@
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
 #include <efficientai/hub.h>
+#include <efficientai/log.h>
 #include <efficientai/rows.h>
 
 volatile sig_atomic_t session_interrupted;
@@ -47,6 +48,10 @@ eai_status session_open_model(session *s, const session_args *args, eai_error *e
     eai_status st = eai_hub_resolve(&s->path, args->model, err);
     if (st == EAI_OK)
         st = eai_backend_open(&s->backend, "cpu", &opts, err);
+    if (st == EAI_OK && opts.precision == EAI_PRECISION_BF16 &&
+        eai_backend_precision(s->backend) != EAI_PRECISION_BF16)
+        EAI_LOG(WARN, "lora", "--dtype bf16: %s has no bf16 products, f32 is used",
+                eai_backend_isa(s->backend));
     if (st == EAI_OK)
         st = eai_weights_open(&s->weights, s->path, err);
     if (st == EAI_OK)
