@@ -22,6 +22,7 @@ jansson           |have_library jansson                         |libjansson-dev 
 pcre2             |have_library libpcre2-8                      |libpcre2-dev      |pcre2
 utf8proc          |have_library libutf8proc                     |libutf8proc-dev   |utf8proc
 libcrypto         |have_library libcrypto                       |libssl-dev        |openssl@3
+libcurl           |have_library libcurl                        |libcurl4-openssl-dev|curl
 cairo             |have_library cairo                           |libcairo2-dev     |cairo
 cmocka            |have_library cmocka                          |libcmocka-dev     |cmocka
 python3           |command -v python3                           |python3           |python3
@@ -143,14 +144,16 @@ install_with_brew() {
     retry brew install $packages >&2 || fail "Homebrew could not install: $packages"
 }
 
-# Homebrew keeps openssl@3 off the default path.
+# Homebrew keeps openssl@3 and curl off the default path.
 use_brew_paths() {
     for prefix in /opt/homebrew /usr/local; do
-        folder=$prefix/opt/openssl@3/lib/pkgconfig
-        if [ -d "$folder" ]; then
-            PKG_CONFIG_PATH=$folder${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
-            export PKG_CONFIG_PATH
-        fi
+        for library in openssl@3 curl; do
+            folder=$prefix/opt/$library/lib/pkgconfig
+            if [ -d "$folder" ]; then
+                PKG_CONFIG_PATH=$folder${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+                export PKG_CONFIG_PATH
+            fi
+        done
     done
 }
 

@@ -37,7 +37,9 @@ static const eai_option logits_options[] = {
     {.name = "check",
      .type = EAI_OPT_FLAG,
      .offset = offsetof(logits_args, check),
-     .help = "read all weights first and refuse values that are no finite numbers"},
+     .help =
+         "read all weights first: refuse values that are no finite numbers, and files that differ "
+         "from what was fetched"},
     {.name = "ids",
      .type = EAI_OPT_STRING,
      .offset = offsetof(logits_args, ids),
@@ -136,6 +138,8 @@ static eai_status run(const eai_command_context *ctx, const void *args, eai_erro
     eai_status st = parse_ids(&ids, &n_ids, a->ids, err);
     if (st == EAI_OK)
         st = eai_hub_resolve(&path, a->model, err);
+    if (st == EAI_OK && a->check)
+        st = eai_hub_check(a->model, err);
     if (st == EAI_OK)
         st = eai_weights_open(&w, path, err);
     if (st == EAI_OK)

@@ -46,6 +46,8 @@ eai_status session_open_model(session *s, const session_args *args, eai_error *e
     opts.precision = precision_of(args->dtype);
     memset(s, 0, sizeof(*s));
     eai_status st = eai_hub_resolve(&s->path, args->model, err);
+    if (st == EAI_OK && args->check)
+        st = eai_hub_check(args->model, err);
     if (st == EAI_OK)
         st = eai_backend_open(&s->backend, "cpu", &opts, err);
     if (st == EAI_OK && opts.precision == EAI_PRECISION_BF16 &&

@@ -33,7 +33,9 @@ typedef struct session_args {
      .help = "a known model (efficientai models list), a file, or a folder"},                      \
     {                                                                                              \
         .name = "check", .type = EAI_OPT_FLAG, .offset = SESSION_OPTION(owner, check),             \
-        .help = "read all weights first and refuse values that are no finite numbers"              \
+        .help =                                                                                    \
+            "read all weights first: refuse values that are no finite numbers, and files that "    \
+            "differ from what was fetched"                                                         \
     }
 #define SESSION_ADAPTER_OPTION(owner)                                                              \
     {                                                                                              \
