@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <efficientai/adapter.h>
 #include <efficientai/alloc.h>
 #include <efficientai/generate.h>
 #include <efficientai/hub.h>
@@ -21,6 +22,7 @@ typedef struct logits_args {
     const char *model;
     const char *ids;
     const char *output;
+    const char *adapter;
     const char *dtype;
     int64_t threads;
     bool check;
@@ -53,6 +55,12 @@ static const eai_option logits_options[] = {
      .value_name = "FILE",
      .help = "the .npy file: f32 [tokens, vocabulary]",
      .required = true},
+    {.name = "adapter",
+     .key = 'a',
+     .type = EAI_OPT_PATH,
+     .offset = offsetof(logits_args, adapter),
+     .value_name = "DIR",
+     .help = "folder of an adapter in the PEFT layout"},
     {.name = "dtype",
      .type = EAI_OPT_ENUM,
      .offset = offsetof(logits_args, dtype),
@@ -101,6 +109,7 @@ static eai_status write_logits(const logits_args *a, const eai_model *model, con
 {
     eai_status st = EAI_OK;
     eai_backend *backend = NULL;
+    eai_adapter *adapter = NULL;
     float *logits = NULL;
     int64_t vocab = eai_model_get_config(model)->vocab;
     eai_shape shape = EAI_SHAPE2((int64_t)n_ids, vocab);
@@ -110,6 +119,8 @@ static eai_status write_logits(const logits_args *a, const eai_model *model, con
     opts.n_threads = (int)a->threads;
     opts.precision = strcmp(a->dtype, "bf16") == 0 ? EAI_PRECISION_BF16 : EAI_PRECISION_F32;
     st = eai_backend_open(&backend, "cpu", &opts, err);
+    if (st == EAI_OK && a->adapter)
+        st = eai_adapter_load(&adapter, model, a->adapter, err);
     if (st != EAI_OK)
         goto done;
     if (eai_size_mul(&n, n_ids, (size_t)vocab))
@@ -118,11 +129,12 @@ static eai_status write_logits(const logits_args *a, const eai_model *model, con
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for logits of %zu tokens", n_ids);
         goto done;
     }
-    st = eai_generate_logits(logits, model, NULL, backend, ids, n_ids, err);
+    st = eai_generate_logits(logits, model, adapter, backend, ids, n_ids, err);
     if (st == EAI_OK)
         st = eai_npy_write(a->output, EAI_F32, &shape, logits, err);
 done:
     eai_free(logits);
+    eai_adapter_free(adapter);
     eai_backend_close(backend);
     return st;
 }

@@ -19,7 +19,8 @@ eai_status report_init(run_report *r, const eai_trainer *t, eai_error *err)
     r->cap = (size_t)eai_trainer_steps_total(t) + 1;
     r->step_x = eai_alloc_array(r->cap, sizeof(double));
     r->loss = eai_alloc_array(r->cap, sizeof(double));
-    if (!r->step_x || !r->loss)
+    r->seconds = eai_alloc_zeroed(r->cap, sizeof(double));
+    if (!r->step_x || !r->loss || !r->seconds)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a report of %zu steps", r->cap);
     r->first = eai_trainer_steps_done(t);
     for (int64_t i = 0; i < r->first; i++) {
@@ -34,6 +35,7 @@ void report_deinit(run_report *r)
 {
     eai_free(r->step_x);
     eai_free(r->loss);
+    eai_free(r->seconds);
     json_decref(r->json);
     memset(r, 0, sizeof(*r));
 }
@@ -49,6 +51,7 @@ void report_add_step(run_report *r, const eai_train_step *s, double since_start)
     r->tokens += s->tokens;
     r->learned += s->learned;
     r->step_x[r->n] = (double)s->step;
+    r->seconds[r->n] = s->seconds;
     r->loss[r->n++] = s->loss;
 }
 
@@ -186,6 +189,7 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
     json_object_set_new(o, "first_loss", json_real(r->n ? r->loss[0] : 0));
     json_object_set_new(o, "last_loss", json_real(report_last_loss(r)));
     json_object_set_new(o, "loss", numbers(r->loss, r->n));
+    json_object_set_new(o, "step_seconds", numbers(r->seconds + r->first, r->n - (size_t)r->first));
     json_object_set_new(o, "validation", validations(f->trainer));
     json_object_set_new(o, "best_validation",
                         validation_row(eai_trainer_best_validation(f->trainer)));

@@ -8,8 +8,9 @@
 #include "commands.h"
 
 typedef struct run_report {
-    double *step_x; /* [cap]: 1, 2, 3 ... */
-    double *loss;   /* [cap]; losses before a resume are in the first `first` places */
+    double *step_x;  /* [cap]: 1, 2, 3 ... */
+    double *loss;    /* [cap]; losses before a resume are in the first `first` places */
+    double *seconds; /* [cap]: what each step of this run took; 0 for those before a resume */
     size_t n, cap;
     int64_t first;           /* steps done before this run */
     int64_t tokens, learned; /* of this run's steps, and without its first one (plans warm up) */

@@ -12,6 +12,7 @@ import random
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -196,11 +197,39 @@ def case_report_tells_everything():
     report = report_of(out)
     assert len(report["loss"]) == report["steps"] == 3 and all(4 < x < 8 for x in report["loss"])
     assert report["tokens_per_s"] > 0 and 0 < report["seconds_to_first_step"] < report["seconds"]
+    assert len(report["step_seconds"]) == 3 and 0 < report["step_seconds"][0] <= report["seconds_to_first_step"]
     assert report["peak_rss_bytes"] > 1e6 and report["predicted_peak_bytes"] > 1e6
     assert report["seed"] == report["settings"]["seed"] == 5
     assert {"efficientai", "compiler", "jansson", "system"} <= set(report["versions"]), report["versions"]
     for name, path in (("model", MODEL), ("train.jsonl", folder / "train.jsonl"), ("valid.jsonl", folder / "valid.jsonl")):
         assert report["sha256"][name] == hashlib.sha256(path.read_bytes()).hexdigest(), name
+    train("--data", folder, "--output", out, "--steps", 3, "--seed", 5, "--quiet", "--resume")
+    report = report_of(out)
+    assert len(report["loss"]) == 3 and report["step_seconds"] == [], report["step_seconds"]  # of this run alone
+
+
+def logits(*words):
+    path = WORK / "logits.npy"
+    done = subprocess.run(list(map(str, [TOOL, "logits", "--ids", "5,80,6,7,200,3", "--output", path, *words])),
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    data = path.read_bytes()
+    start = 10 + int.from_bytes(data[8:10], "little")
+    return struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
+
+
+def case_logits_of_an_adapter():
+    """They are those of the merged model, and not those of the base."""
+    folder = make_data("for-logits", 12, 0)
+    out, merged = WORK / "for-logits-adapter", WORK / "for-logits-merged"
+    train("--data", folder, "--output", out, "--steps", 4, "--learning-rate", 0.05, "--quiet")
+    argv = [TOOL, "lora-finetuning-mlx:merge", "--model", MODEL, "--adapter", out, "--output", merged, "--save-dtype", "f32"]
+    subprocess.run(list(map(str, argv)), check=True, capture_output=True, timeout=60)
+    base, tuned = logits("--model", MODEL), logits("--model", MODEL, "--adapter", out)
+    whole = logits("--model", merged / "model.safetensors")
+    scale = max(map(abs, tuned))
+    assert max(abs(a - b) for a, b in zip(tuned, whole)) < 1e-4 * scale
+    assert max(abs(a - b) for a, b in zip(tuned, base)) > 1e-2 * scale
 
 
 def case_plan_trains_nothing():
