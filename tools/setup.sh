@@ -5,6 +5,7 @@
 #   tools/setup.sh format       clang-format, for `make format` and `make format-check`
 #   tools/setup.sh lint         clang-tidy, shellcheck and codespell, for `make tidy`
 #   tools/setup.sh clang        clang, for `make clang`
+#   tools/setup.sh peers        Python's venv, for `make interop` and `make bench-lora`
 #   tools/setup.sh fuzz         clang with libFuzzer, for `make fuzz`
 #   tools/setup.sh arm64        cross compiler and emulator, for `make arm64` (Debian only)
 #
@@ -38,6 +39,9 @@ codespell         |command -v codespell                         |codespell      
 '
 clang_needs='
 clang             |command -v clang-14 || command -v clang      |clang-14          |llvm
+'
+peers_needs='
+venv              |python3 -c "import venv, ensurepip"          |python3-venv      |python3
 '
 fuzz_needs='
 clang             |command -v clang-14 || command -v clang      |clang-14          |llvm
@@ -162,9 +166,10 @@ build) needs=$build_needs ;;
 format) needs=$format_needs ;;
 lint) needs=$lint_needs ;;
 clang) needs=$clang_needs ;;
+peers) needs=$peers_needs ;;
 fuzz) needs=$fuzz_needs ;;
 arm64) needs=$arm64_needs ;;
-*) fail "unknown group '$1': build, format, lint, clang, fuzz or arm64" ;;
+*) fail "unknown group '$1': build, format, lint, clang, peers, fuzz or arm64" ;;
 esac
 
 system=$(uname -s)

@@ -1,79 +1,115 @@
 #!/usr/bin/env python3
-"""How fast PEFT trains on this machine: rank 8 on all linear layers, 4 x 256 tokens, f32, eager.
+"""How fast transformers + PEFT train an adapter: the peer's half of tools/bench_lora.py, which calls it twice.
 
-The peer's half of a comparison: run it beside `efficientai lora-finetuning-mlx:train` with the same shape, on the same
-idle machine. Every token is learned; ids are random, which changes nothing in the time. Prints a line a step and one
-JSON object at the end.
+  peft_speed.py prepare FOLDER --model FILE.gguf
+      FOLDER/f32 and FOLDER/bf16: the model as from_pretrained reads it best, so that what is timed converts nothing
+  peft_speed.py train FOLDER DATA.jsonl --config NAME [--batch 4] [--seq-len 256] [--rank 8] [--threads 2] [--steps 6]
+      trains on the rows of {"text": ...} in their order, each cut to --seq-len tokens, every token learned; prints a
+      line a step and one JSON object at the end
 
-  peft_speed.py [--model FILE.gguf] [--batch 4] [--seq-len 256] [--rank 8] [--threads 2] [--steps 5] [--warm-up 2]
-                [--attention eager|sdpa] [--targets all|attention] [--dtype f32|bf16]
-
---dtype bf16 makes weights and adapter bf16. --attention sdpa is transformers' own default.
+All configurations are eager (no torch.compile), with sdpa attention and the fused AdamW; CONFIGS says how they differ.
 """
 import argparse
+import contextlib
 import json
-import resource
-import statistics
-import sys
+import pathlib
 import time
 
-import peft
+import tokenizers
 import torch
 import transformers
 
-import hash_fill
-import peft_lora
-from smollm2_logits import load_model, model_argument
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+# name: type of the weights, whether the forward pass is under bf16 autocast, whether the adapter of a bf16 model is f32
+CONFIGS = {
+    "f32": ("f32", False, True),
+    "autocast": ("f32", True, True),
+    "bf16-weights": ("bf16", False, True),
+    "bf16-all": ("bf16", False, False),
+}
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+
+
+def prepare(args):
+    from smollm2_logits import load_model  # here, because the timed half does without the packages that it needs
+    model, tokenizer = load_model(args.model)
+    for name, dtype in DTYPES.items():
+        model.to(dtype).save_pretrained(args.folder / name)
+        tokenizer.save(str(args.folder / name / "tokenizer.json"))
+
+
+def read_batches(args, folder):
+    """[steps] of ids [batch, seq_len]."""
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    rows = []
+    with open(args.data, encoding="utf-8") as f:
+        for line in f:
+            ids = tokenizer.encode(json.loads(line)["text"]).ids[: args.seq_len]
+            if len(ids) < args.seq_len:
+                raise SystemExit(f"row {len(rows) + 1} has {len(ids)} tokens, {args.seq_len} are needed")
+            rows.append(ids)
+    if len(rows) < args.steps * args.batch:
+        raise SystemExit(f"{len(rows)} rows, {args.steps * args.batch} are needed")
+    return [torch.tensor(rows[i * args.batch: (i + 1) * args.batch]) for i in range(args.steps)]
+
+
+def load(args, folder):
+    import peft
+    _, _, f32_adapter = CONFIGS[args.config]
+    dtype = DTYPES[CONFIGS[args.config][0]]
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
+    config = peft.LoraConfig(r=args.rank, lora_alpha=2 * args.rank, lora_dropout=0.0, target_modules=TARGETS,
+                             task_type="CAUSAL_LM")
+    model = peft.get_peft_model(model, config, autocast_adapter_dtype=f32_adapter)
+    model.train()
+    return model, peft.__version__
+
+
+def train(args):
+    torch.set_num_threads(args.threads)
+    folder = args.folder / CONFIGS[args.config][0]
+    batches = read_batches(args, folder)
+    model, version = load(args, folder)
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=2e-4, weight_decay=0.01, fused=True)
+    autocast = torch.autocast("cpu", torch.bfloat16) if CONFIGS[args.config][1] else contextlib.nullcontext()
+    seconds, losses = [], []
+    for step, ids in enumerate(batches):
+        start = time.perf_counter()
+        with autocast:
+            loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trainable, 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+        seconds.append(time.perf_counter() - start)
+        print(f"step {step + 1}: loss {losses[-1]:.4f}, {seconds[-1]:.2f} s", flush=True)
+    print(json.dumps({"step_seconds": seconds, "loss": losses, "threads": torch.get_num_threads(),
+                      "trainable": sum(p.numel() for p in trainable), "isa": torch.backends.cpu.get_cpu_capability(),
+                      "versions": {"torch": torch.__version__, "transformers": transformers.__version__,
+                                   "peft": version}}))
 
 
 def main():
     parser = argparse.ArgumentParser(description="Times LoRA steps of PEFT.")
-    model_argument(parser)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--seq-len", type=int, default=256)
-    parser.add_argument("--rank", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--warm-up", type=int, default=2)
-    parser.add_argument("--attention", choices=["eager", "sdpa"], default="eager")
-    parser.add_argument("--targets", choices=["all", "attention"], default="all")
-    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    commands = parser.add_subparsers(dest="command", required=True)
+    p = commands.add_parser("prepare")
+    p.add_argument("folder", type=pathlib.Path)
+    p.add_argument("--model", type=pathlib.Path, required=True, help="a GGUF file")
+    t = commands.add_parser("train")
+    t.add_argument("folder", type=pathlib.Path)
+    t.add_argument("data", type=pathlib.Path)
+    t.add_argument("--config", choices=CONFIGS, required=True)
+    for name, value in (("batch", 4), ("seq-len", 256), ("rank", 8), ("threads", 2), ("steps", 6)):
+        t.add_argument(f"--{name}", type=int, default=value)
     args = parser.parse_args()
-    if min(args.batch, args.rank, args.threads, args.steps) < 1 or args.seq_len < 2 or args.warm_up < 0:
-        parser.error("sizes and steps must be at least 1, --seq-len at least 2, --warm-up at least 0")
-    torch.set_num_threads(args.threads)
-    model, _ = load_model(args.model, torch.bfloat16 if args.dtype == "bf16" else torch.float32)
-    model.set_attn_implementation(args.attention)
-    targets = peft_lora.TARGETS if args.targets == "all" else peft_lora.TARGETS[:4]
-    config = peft.LoraConfig(r=args.rank, lora_alpha=2 * args.rank, lora_dropout=0.0, target_modules=targets,
-                             task_type="CAUSAL_LM")
-    model = peft.get_peft_model(model, config, autocast_adapter_dtype=args.dtype == "f32")
-    model.train()
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=2e-4, weight_decay=0.01)
-    seconds = []
-    for step in range(args.warm_up + args.steps):
-        ids = hash_fill.integers(hash_fill.STREAM_IDS, 1000 + step, args.batch * args.seq_len,
-                                 model.config.vocab_size)
-        ids = torch.from_numpy(ids.astype("int64")).reshape(args.batch, args.seq_len)
-        start = time.perf_counter()
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
-        optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(trainable, 1.0)
-        optimizer.step()
-        seconds.append(time.perf_counter() - start)
-        print("step %d%s: loss %.4f, norm %.3f, %.2f s" % (step + 1, " (warm-up)" if step < args.warm_up else "",
-                                                           loss.item(), norm.item(), seconds[-1]), flush=True)
-    median = statistics.median(seconds[args.warm_up:])
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"tokens_per_second": round(args.batch * args.seq_len / median, 1),
-                      "seconds_per_step": round(median, 3), "peak_rss_bytes": rss, "steps": args.steps,
-                      "batch": args.batch, "seq_len": args.seq_len, "rank": args.rank, "threads": args.threads,
-                      "targets": args.targets, "dtype": args.dtype, "attention": args.attention,
-                      "trainable": sum(p.numel() for p in trainable),
-                      "versions": {"torch": torch.__version__, "transformers": transformers.__version__,
-                                   "peft": peft.__version__}}))
+    if args.command == "prepare":
+        return prepare(args)
+    if min(args.batch, args.rank, args.threads, args.steps) < 1 or args.seq_len < 2:
+        parser.error("sizes and steps must be at least 1, --seq-len at least 2")
+    return train(args)
 
 
 if __name__ == "__main__":
