@@ -25,7 +25,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-lora fuzz arm64 clean
+.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-lora interop fuzz arm64 clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -95,6 +95,9 @@ bench: build ## GFLOP/s of products: instruction sets, storage types, shapes (AR
 bench-lora: command model ## LoRA training beside transformers + PEFT: tokens/s, memory, start (SHORT=1: once; ROUNDS=3)
 	@EFFICIENTAI_REQUIRE_PEERS=1 sh tools/peers.sh python3 tools/bench_lora.py --rounds $(or $(ROUNDS),3) \
 		$(if $(SHORT),--short) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+interop: build ## proofs by PEFT, transformers and others that they read our files and we theirs
+	@sh tools/peers.sh python3 tools/interop.py $(ARGS)
 
 fuzz: setup ## feed TARGET (a tests/fuzz/fuzz_TARGET.c) with random input for SECONDS=60
 	@sh tools/setup.sh fuzz
