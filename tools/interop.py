@@ -6,7 +6,7 @@
 A row of PROOFS is one proof: a name, what it needs, and lines for sh that fail when it does not hold. They run in the tree's
 root with
     $peer    an interpreter with the packages of tools/oracles/requirements.txt, its path set to import from there
-    $tool    our command; $build the folder it was built in
+    $tool    our command; $build the folder it was built in; $library the name of our library there, in lib/
     $model   the default model's file, $tiny a tiny random Llama as GGUF
     $rows    a folder with a few of the demo's rows as train.jsonl
     $work    an empty folder of the proof
@@ -33,6 +33,16 @@ PROOFS = [
     # adapters: PEFT finds every key of ours and gives our logits, we give the logits of PEFT's
     ("adapters-tiny", False, '"$peer" tools/oracles/peft_both_ways.py "$tiny" "$tool" --rows "$rows"'),
     ("adapters-smollm2", True, '"$peer" tools/oracles/peft_both_ways.py "$model" "$tool" --rows "$rows"'),
+    # ranks and alphas by pattern, layers left out, whole modules: what our test wrote, as PEFT reads it
+    ("adapters-of-every-kind", False, """
+        EFFICIENTAI_TEST_KEEP="$work/written" "$build/tests/test_lora_peft_files"
+        "$peer" tools/oracles/peft_adapters.py --read "$work/written"
+    """),
+    # every family: transformers gives from folders that our test wrote the logits of its own model
+    ("families", False, """
+        EFFICIENTAI_TEST_KEEP="$work/written" "$build/tests/test_models_families"
+        "$peer" tools/oracles/families.py --read "$work/written"
+    """),
     # a merged folder: transformers loads it, tokenizer included, and gives our tokens and our text
     ("merged-folder", True, """
         "$tool" lora-finetuning-mlx:train --model "$model" --data "$rows" --output "$work/adapter" --steps 8 \
@@ -41,6 +51,15 @@ PROOFS = [
             --save-dtype f32
         "$peer" tools/oracles/merged_folder.py "$work/merged" "$model" "$work/adapter" "$tool"
         rm -r "$work/merged"
+    """),
+    # a GGUF file with tensors of every type, as the gguf package reads it
+    ("gguf-written", False, """
+        EFFICIENTAI_TEST_GGUF_OUT="$work/all.gguf" "$build/tests/test_formats_gguf_write"
+        "$peer" tools/oracles/gguf_written.py "$work/all.gguf"
+    """),
+    # tokenizer.json of every kind: the ids and the text of HF tokenizers on 10,000 lines
+    ("tokenizers", False, """
+        "$peer" tools/oracles/tokenizer_compare.py --library "$build/lib/$library" tests/data/tokenizers/[!h]*.json
     """),
     # what our tests compare with is still what the other tools say
     ("gguf-block-types", False, '"$peer" tools/oracles/quant_values.py | cmp - tests/data/quants.json'),
@@ -70,14 +89,15 @@ def surroundings(args, work):
     found = subprocess.run([tool, "models", "get", "smollm2-135m-instruct"], capture_output=True, text=True)
     fetched = found.stdout.splitlines()[-1] if found.returncode == 0 else ""
     model = os.environ.get("EFFICIENTAI_TEST_MODEL") or fetched
-    return {"peer": args.python, "tool": tool, "build": args.build, "model": model, "rows": rows,
+    library = "libefficientai.dylib" if sys.platform == "darwin" else "libefficientai.so"
+    return {"peer": args.python, "tool": tool, "build": args.build, "library": library, "model": model, "rows": rows,
             "tiny": tiny_model.write(work / "tiny.gguf"), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false",
             "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 def print_versions(python):
     code = ("import importlib.metadata as m; print('interop: ' + ', '.join(f'{n} {m.version(n)}' for n in "
-            "('torch', 'transformers', 'peft', 'tokenizers', 'safetensors', 'gguf', 'jinja2')))")
+            "('torch', 'transformers', 'peft', 'tokenizers', 'sentencepiece', 'safetensors', 'gguf', 'jinja2')))")
     subprocess.run([python, "-c", code], check=True)
 
 

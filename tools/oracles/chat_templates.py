@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What Jinja2 makes of chat templates, for tests/formats/test_jinja.c and test_chat.c.
 
-    python3 -m venv .venv-oracles && .venv-oracles/bin/pip install -r tools/oracles/requirements.txt
-    .venv-oracles/bin/python tools/oracles/chat_templates.py MODEL.gguf     # writes tests/data/chat_templates.json
+    sh tools/peers.sh                                                       # .venv-peers, once
+    .venv-peers/bin/python tools/oracles/chat_templates.py MODEL.gguf     # writes tests/data/chat_templates.json
 
 Jinja2 runs as `transformers` runs it for chat templates: an immutable sandbox, trim_blocks, lstrip_blocks, loop
 controls, a plain tojson, raise_exception(), and a {% generation %} block. The templates below are our own; the

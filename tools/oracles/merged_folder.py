@@ -2,10 +2,10 @@
 """Checks with transformers a folder that `merge` wrote: it loads, gives our tokens and our greedy text.
 
     efficientai lora-finetuning-mlx:merge --model MODEL --adapter DIR --output MERGED --save-dtype f32
-    .venv-oracles/bin/python tools/oracles/merged_folder.py MERGED MODEL DIR build/bin/efficientai
+    .venv-peers/bin/python tools/oracles/merged_folder.py MERGED MODEL DIR build/bin/efficientai
 
-`make interop` does all of that. The lines are those of tokenizer_lines.py, as far as they can stand on one line. Exit status 1 when anything
-differs. Last seen to agree on 2,941 lines with transformers 5.24.0, tokenizers 0.23.3 (SmolLM2-135M-Instruct).
+`make interop` does all of that. The lines are those of tokenizer_lines.py, as far as they can stand on one line.
+Exit status 1 when anything differs. Last seen to agree on 2,941 lines with transformers 5.24.0, tokenizers 0.23.3 (SmolLM2-135M-Instruct).
 """
 import json
 import subprocess

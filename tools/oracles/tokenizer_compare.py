@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares this project's tokenizer with HF `tokenizers` on a tokenizer.json of any size, which need not be committed.
 
-    .venv-oracles/bin/python tools/oracles/tokenizer_compare.py FILE.json...       # 10,000 lines of tokenizer_lines.py
+    .venv-peers/bin/python tools/oracles/tokenizer_compare.py FILE.json...       # 10,000 lines of tokenizer_lines.py
     ... --spm MODEL FILE.gguf     # a SentencePiece model and the GGUF file made of it, against `sentencepiece`
     ... --text FILE               # also the lines of this file
     ... --library build/lib/libefficientai.so

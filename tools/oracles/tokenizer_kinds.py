@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Small tokenizers of every kind, and hashes of what HF `tokenizers` and `sentencepiece` make of mixed text with them.
 
-    .venv-oracles/bin/python tools/oracles/tokenizer_kinds.py               # writes tests/data/tokenizers/*
+    .venv-peers/bin/python tools/oracles/tokenizer_kinds.py               # writes tests/data/tokenizers/*
     ... --line 1234 --variant gemma                                         # shows one line and its ids
 
 The lines are those of tokenizer_lines.py. Each tokenizer is trained on every fifth of them, with a vocabulary of a few

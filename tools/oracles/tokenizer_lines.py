@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Hashes of what HF `tokenizers` makes of 10,000 lines of mixed text, for tests/formats/test_tokenizer_lines.c.
 
-    python3 -m venv .venv-oracles && .venv-oracles/bin/pip install -r tools/oracles/requirements.txt
-    .venv-oracles/bin/python tools/oracles/tokenizer_lines.py MODEL.gguf     # writes tests/data/tokenizer_hashes.json
+    sh tools/peers.sh                                                       # .venv-peers, once
+    .venv-peers/bin/python tools/oracles/tokenizer_lines.py MODEL.gguf     # writes tests/data/tokenizer_hashes.json
     ... --line 1234 [--variant smollm]                                       # shows one line and its ids
 
 The vocabulary and the merges come from the GGUF file. The lines are made here and, by the same rules, in
