@@ -19,6 +19,8 @@
 
 #include <efficientai/alloc.h>
 
+#include "base/io.h"
+
 #include "base/banned.h"
 
 #define BUFFER_BYTES ((size_t)256 << 10)
@@ -75,7 +77,7 @@ static eai_status open_temporary(eai_file_writer *w, eai_error *err)
             eai_asprintf("%s.%s.tmp-%ld-%u", w->folder, w->target + n, (long)getpid(), number);
         if (!w->temporary)
             return out_of_memory(w->path, err);
-        w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        w->fd = io__open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (w->fd >= 0)
             return EAI_OK;
         if (errno != EEXIST)
@@ -101,7 +103,7 @@ static eai_status open_target(eai_file_writer *w, eai_error *err)
     if (exists && S_ISDIR(info.st_mode))
         return eai_error_set(err, EAI_ERR_IO, "cannot write '%s': it is a folder", w->path);
     if (exists && !S_ISREG(info.st_mode)) {
-        w->fd = open(w->path, O_WRONLY | O_CLOEXEC);
+        w->fd = io__open(w->path, O_WRONLY | O_CLOEXEC, 0);
         return w->fd >= 0 ? EAI_OK : eai_error_set_errno(err, "cannot write '%s'", w->path);
     }
     if (exists && access(w->target, W_OK) != 0) /* rename() would not ask */
@@ -140,9 +142,7 @@ static eai_status write_all(eai_file_writer *w, const unsigned char *data, size_
     const size_t most = (size_t)1 << 30; /* macOS refuses 2 GiB and more in one call */
 
     while (n > 0) {
-        ssize_t written = write(w->fd, data, n < most ? n : most);
-        if (written < 0 && errno == EINTR)
-            continue;
+        ssize_t written = io__write(w->fd, data, n < most ? n : most);
         if (written < 0)
             return eai_error_set_errno(err, "cannot write '%s' (at byte %llu)", w->path,
                                        (unsigned long long)(w->offset - n));
@@ -178,29 +178,25 @@ uint64_t eai_file_writer_offset(const eai_file_writer *w)
     return w->offset;
 }
 
-/* To the disk itself. On macOS fsync() stops at the drive's cache. Files that cannot be synced
- * (pipes, terminals) say EINVAL or ENOTSUP. */
+/* Files that cannot be synced (pipes, terminals) say EINVAL or ENOTSUP. */
 static int sync_file(int fd)
 {
-#ifdef F_FULLFSYNC
-    if (fcntl(fd, F_FULLFSYNC) == 0)
-        return 0;
-#endif
-    if (fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS)
+    if (io__sync(fd) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS)
         return 0;
     return -1;
 }
 
 static eai_status sync_folder(const eai_file_writer *w, eai_error *err)
 {
-    int fd = open(w->folder, O_RDONLY | O_CLOEXEC);
+    int fd = io__open(w->folder, O_RDONLY | O_CLOEXEC, 0);
 
-    if (fd < 0)
+    if (fd < 0 && errno == EACCES)
         return EAI_OK; /* a folder one may write but not read: the file itself is safe */
     eai_status st = EAI_OK;
-    if (sync_file(fd) != 0)
+    if (fd < 0 || sync_file(fd) != 0)
         st = eai_error_set_errno(err, "cannot sync the folder of '%s'", w->path);
-    close(fd);
+    if (fd >= 0)
+        io__close(fd);
     return st;
 }
 
@@ -210,12 +206,12 @@ eai_status eai_file_writer_commit(eai_file_writer *w, eai_error *err)
 
     if (st == EAI_OK && sync_file(w->fd) != 0)
         st = eai_error_set_errno(err, "cannot write '%s'", w->path);
-    int closed = close(w->fd);
+    int closed = io__close(w->fd);
     w->fd = -1;
     if (st == EAI_OK && closed != 0)
         st = eai_error_set_errno(err, "cannot write '%s'", w->path);
     if (st == EAI_OK && w->temporary) {
-        if (rename(w->temporary, w->target) != 0) {
+        if (io__rename(w->temporary, w->target) != 0) {
             st = eai_error_set_errno(err, "cannot replace '%s'", w->path);
         } else {
             eai_free(w->temporary);
@@ -232,9 +228,9 @@ void eai_file_writer_abort(eai_file_writer *w)
     if (!w)
         return;
     if (w->fd >= 0)
-        close(w->fd);
+        io__close(w->fd);
     if (w->temporary)
-        unlink(w->temporary);
+        io__unlink(w->temporary);
     eai_free(w->temporary);
     eai_free(w->folder);
     eai_free(w->target);

@@ -15,6 +15,8 @@
 
 #include <efficientai/alloc.h>
 
+#include "base/io.h"
+
 #include "base/banned.h"
 
 #ifdef __APPLE__
@@ -26,16 +28,16 @@
 /* Opens for reading, refuses folders, tells the size. *fd is -1 on failure. */
 static eai_status open_for_reading(int *fd, struct stat *info, const char *path, eai_error *err)
 {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = io__open(path, O_RDONLY | O_CLOEXEC, 0);
     if (*fd < 0)
         return eai_error_set_errno(err, "cannot open '%s'", path);
     eai_status st = EAI_OK;
-    if (fstat(*fd, info) != 0)
+    if (io__fstat(*fd, info) != 0)
         st = eai_error_set_errno(err, "cannot read '%s'", path);
     else if (S_ISDIR(info->st_mode))
         st = eai_error_set(err, EAI_ERR_IO, "cannot read '%s': it is a folder", path);
     if (st != EAI_OK) {
-        close(*fd);
+        io__close(*fd);
         *fd = -1;
     }
     return st;
@@ -62,9 +64,7 @@ static eai_status read_all(char **out, size_t *size, int fd, const char *path, s
         data = grown;
         while (length <= capacity) {
             size_t room = capacity + 1 - length;
-            ssize_t n = read(fd, data + length, room < most ? room : most);
-            if (n < 0 && errno == EINTR)
-                continue;
+            ssize_t n = io__read(fd, data + length, room < most ? room : most);
             if (n < 0) {
                 eai_free(data);
                 return eai_error_set_errno(err, "cannot read '%s'", path);
@@ -106,7 +106,7 @@ eai_status eai_fs_read_file(char **out, size_t *size, const char *path, size_t l
     else
         st = read_all(out, &length, fd, path, S_ISREG(info.st_mode) ? (size_t)info.st_size : 4095,
                       limit, err);
-    close(fd);
+    io__close(fd);
     if (st == EAI_OK && size)
         *size = length;
     return st;
@@ -136,7 +136,7 @@ eai_status eai_map_open(eai_map **out, const char *path, eai_error *err)
     }
     map->size = (size_t)info.st_size;
     if (map->size > 0) { /* mmap refuses a length of 0 */
-        map->data = mmap(NULL, map->size, PROT_READ, MAP_PRIVATE, fd, 0);
+        map->data = io__map(map->size, fd);
         if (map->data == MAP_FAILED) {
             st = eai_error_set_errno(err, "cannot map '%s'", path);
             goto done;
@@ -146,7 +146,7 @@ eai_status eai_map_open(eai_map **out, const char *path, eai_error *err)
     map = NULL;
 done:
     eai_free(map);
-    close(fd);
+    io__close(fd);
     return st;
 }
 
@@ -186,7 +186,7 @@ bool eai_fs_is_folder(const char *path)
 /* One folder; that it exists already is fine. */
 static eai_status make_folder(const char *path, eai_error *err)
 {
-    if (mkdir(path, 0777) == 0)
+    if (io__mkdir(path, 0777) == 0)
         return EAI_OK;
     int number = errno;
     if (eai_fs_is_folder(path))

@@ -11,6 +11,8 @@
 
 #include <efficientai/alloc.h>
 
+#include "base/io.h"
+
 #include "base/banned.h"
 
 #define CHUNK_BYTES ((size_t)1 << 20)
@@ -43,9 +45,7 @@ static eai_status hash_file(EVP_MD_CTX *ctx, int fd, unsigned char *chunk, const
                             eai_error *err)
 {
     for (;;) {
-        ssize_t n = read(fd, chunk, CHUNK_BYTES);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = io__read(fd, chunk, CHUNK_BYTES);
         if (n < 0)
             return eai_error_set_errno(err, "cannot read '%s'", path);
         if (n == 0)
@@ -63,7 +63,7 @@ eai_status eai_sha256_file(char hex[EAI_SHA256_HEX_SIZE], const char *path, eai_
     EVP_MD_CTX *ctx = NULL;
 
     hex[0] = '\0';
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = io__open(path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return eai_error_set_errno(err, "cannot open '%s'", path);
     chunk = eai_alloc(CHUNK_BYTES);
@@ -87,6 +87,6 @@ eai_status eai_sha256_file(char hex[EAI_SHA256_HEX_SIZE], const char *path, eai_
 done:
     EVP_MD_CTX_free(ctx);
     eai_free(chunk);
-    close(fd);
+    io__close(fd);
     return st;
 }

@@ -22,6 +22,7 @@
 #include <efficientai/log.h>
 #include <efficientai/options.h>
 
+#include "base/io.h"
 #include "base/strbuf.h"
 
 #include "base/banned.h"
@@ -217,13 +218,13 @@ eai_status hub__refuse_offline(eai_error *err)
 /* On the disk before it gets its name: after a power cut there is no file with holes in it. */
 eai_status hub__put_in_place(const char *file, const char *target, eai_error *err)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int fd = io__open(file, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return eai_error_set_errno(err, "cannot open '%s'", file);
-    int failed = fsync(fd);
+    int failed = io__sync(fd);
     eai_status st = failed ? eai_error_set_errno(err, "cannot sync '%s'", file) : EAI_OK;
-    close(fd);
-    if (st == EAI_OK && rename(file, target) != 0)
+    io__close(fd);
+    if (st == EAI_OK && io__rename(file, target) != 0)
         st = eai_error_set_errno(err, "cannot rename '%s' to '%s'", file, target);
     return st;
 }
@@ -235,7 +236,7 @@ eai_status hub__lock_folder(int *fd, const char *folder, FILE *progress, eai_err
     *fd = -1;
     if (!path)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    *fd = io__open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     eai_status st = *fd < 0 ? eai_error_set_errno(err, "cannot open '%s'", path) : EAI_OK;
     if (st == EAI_OK && flock(*fd, LOCK_EX | LOCK_NB) != 0) {
         if (progress) {

@@ -7,6 +7,7 @@
  * of a fetch in one piece is an error. Why an attempt may be repeated: a connection that breaks, a
  * stall, a busy server. An attempt that brought a megabyte does not count, so a large file on a bad
  * line arrives. Start at hub__download. */
+#include "base/io.h"
 #include "cli/hub_internal.h"
 
 #include <errno.h>
@@ -60,18 +61,18 @@ static eai_status hash_as_git(char *hex, const char *path, uint64_t bytes, eai_e
     int n_header = snprintf(header, sizeof(header), "blob %" PRIu64, bytes) + 1;
     unsigned char *chunk = eai_alloc(CHUNK_BYTES);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = io__open(path, O_RDONLY | O_CLOEXEC, 0);
     bool ok = chunk && ctx && fd >= 0 && EVP_DigestInit_ex(ctx, EVP_sha1(), NULL) == 1 &&
               EVP_DigestUpdate(ctx, header, (size_t)n_header) == 1;
     for (ssize_t n = 1; ok && n > 0;) {
-        n = read(fd, chunk, CHUNK_BYTES);
+        n = io__read(fd, chunk, CHUNK_BYTES);
         ok = n >= 0 && EVP_DigestUpdate(ctx, chunk, (size_t)n) == 1;
     }
     ok = ok && EVP_DigestFinal_ex(ctx, digest, &n_digest) == 1;
     if (ok)
         to_hex(hex, digest, n_digest);
     if (fd >= 0)
-        close(fd);
+        io__close(fd);
     EVP_MD_CTX_free(ctx);
     eai_free(chunk);
     return ok ? EAI_OK : eai_error_set(err, EAI_ERR_IO, "cannot compute the SHA-1 of '%s'", path);
@@ -169,7 +170,7 @@ static eai_status take_piece(void *ud, const http_response *r, const void *data,
                              a->d->entry->bytes);
     }
     while (n > 0) {
-        ssize_t written = write(a->fd, bytes, n);
+        ssize_t written = io__write(a->fd, bytes, n);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0) {
@@ -240,7 +241,7 @@ static eai_status transfer(attempt *a, eai_error *err)
 static eai_status open_part(attempt *a, eai_error *err)
 {
     struct stat s;
-    a->fd = open(a->d->part, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    a->fd = io__open(a->d->part, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (a->fd < 0 || fstat(a->fd, &s) != 0 || lseek(a->fd, 0, SEEK_END) < 0)
         return eai_error_set_errno(err, "cannot open '%s'", a->d->part);
     a->offset = (uint64_t)s.st_size;
@@ -295,7 +296,7 @@ eai_status hub__download(char sha256[EAI_SHA256_HEX_SIZE], const hub_download *d
         st = EAI_OK;
     }
     if (a.fd >= 0)
-        close(a.fd);
+        io__close(a.fd);
     if (st == EAI_OK)
         unlink(a.etag_path);
     eai_free(a.etag_path);

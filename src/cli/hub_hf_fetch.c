@@ -8,6 +8,7 @@
  *
  * Settings: $HF_ENDPOINT (a mirror in place of https://huggingface.co), $HF_TOKEN or
  * $HUGGING_FACE_HUB_TOKEN, and those of cli/http.h and hub.c. Start at eai_hub_fetch_repository. */
+#include "base/io.h"
 #include "cli/hub_internal.h"
 
 #include <inttypes.h>
@@ -329,7 +330,7 @@ static eai_status fetch_or_use(fetch *f, const char *name, eai_error *err)
     if (st == EAI_OK)
         st = fetch_locked(f, err);
     if (lock >= 0)
-        close(lock);
+        io__close(lock);
     return st;
 }
 

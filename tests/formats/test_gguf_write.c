@@ -412,6 +412,33 @@ static void test_failing_allocations(void **state)
     eai_test_remove_folder(folder);
 }
 
+static void check_whole(void *ud)
+{
+    const torture_job *j = ud;
+    eai_error err = EAI_ERROR_INIT;
+    eai_weights *w = NULL;
+    assert_ok(eai_weights_open(&w, j->path, &err), &err);
+    assert_int_equal(eai_weights_meta_count(w), 22);
+    eai_weights_close(w);
+}
+
+static void test_faults_of_the_disk(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    gguf_build b = {0};
+    char *folder = eai_test_make_folder();
+    char path[512];
+    torture_job j = {&b, path};
+
+    snprintf(path, sizeof(path), "%s/out.gguf", folder);
+    gguf_build_sample(&b);
+    assert_ok(parse_set_and_save(&j, &err), &err);
+    eai_test_io_torture(parse_set_and_save, check_whole, &j, folder);
+    gguf_build_free(&b);
+    eai_test_remove_folder(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_what_cannot_be_written),
         cmocka_unit_test(test_a_failure_leaves_the_old_file),
         cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_faults_of_the_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

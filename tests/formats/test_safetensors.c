@@ -451,6 +451,35 @@ static void test_failing_allocations(void **state)
     eai_test_remove_folder(folder);
 }
 
+/* A file that was written is opened again, and written anew. */
+static eai_status open_own_and_save(void *ud, eai_error *err)
+{
+    eai_weights *w = NULL;
+    eai_status st = eai_weights_open(&w, ud, err);
+    if (st == EAI_OK)
+        st = eai_weights_save(w, ud, NULL, err);
+    eai_weights_close(w);
+    return st;
+}
+
+static void check_same_as_reference(void *ud)
+{
+    assert_same_file(ud, REFERENCE);
+}
+
+static void test_faults_of_the_disk(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    char *folder = eai_test_make_folder();
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/out.safetensors", folder);
+    assert_ok(open_and_save(path, &err), &err);
+    eai_test_io_torture(open_own_and_save, check_same_as_reference, path, folder);
+    eai_test_remove_folder(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_unaligned_data),
         cmocka_unit_test(test_cut_at_every_byte_and_flipped_bits),
         cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_faults_of_the_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

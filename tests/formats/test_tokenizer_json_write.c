@@ -247,6 +247,16 @@ static void every_allocation_may_fail(void **state)
     eai_test_remove_folder(x.folder);
 }
 
+static void every_call_of_the_disk_may_fail(void **state)
+{
+    (void)state;
+    writing x = {.folder = eai_test_make_folder()};
+    open_base(&x.b, "qwen2", true);
+    eai_test_io_torture(write_all, NULL, &x, x.folder);
+    close_base(&x.b);
+    eai_test_remove_folder(x.folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +265,7 @@ int main(void)
         cmocka_unit_test(every_pre_tokenizer_has_a_row),
         cmocka_unit_test(files_of_a_folder_are_copied),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(every_call_of_the_disk_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

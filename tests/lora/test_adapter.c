@@ -433,6 +433,44 @@ static void test_files_survive_every_failing_allocation(void **state)
     eai_test_remove_folder(dir);
 }
 
+/* The folder holds a whole adapter (a model) at all times once it had one. */
+static void check_adapter(void *ud)
+{
+    eai_error err = EAI_ERROR_INIT;
+    assert_ok(load_once(ud, &err), &err);
+}
+
+static void check_merged(void *ud)
+{
+    const file_job *job = ud;
+    char path[512];
+    eai_error err = EAI_ERROR_INIT;
+    eai_weights *w = NULL;
+    snprintf(path, sizeof(path), "%s/model.safetensors", job->dir);
+    assert_ok(eai_weights_open(&w, path, &err), &err);
+    assert_int_equal(eai_weights_count(w), eai_weights_count(eai_model_get_weights(job->model)));
+    eai_weights_close(w);
+}
+
+static void test_files_survive_every_fault_of_the_disk(void **state)
+{
+    (void)state;
+    char *dir = eai_test_make_folder();
+    eai_error err = EAI_ERROR_INIT;
+    tiny_llama tiny;
+    tiny_llama_open(&tiny, EAI_F32, true);
+    eai_adapter *a = make_adapter(tiny.model, "q_proj", 2);
+    file_job job = {tiny.model, a, dir};
+    assert_ok(save_once(&job, &err), &err);
+    eai_test_io_torture(save_once, check_adapter, &job, dir);
+    eai_test_io_torture(load_once, NULL, &job, dir);
+    assert_ok(merge_once(&job, &err), &err);
+    eai_test_io_torture(merge_once, check_merged, &job, dir);
+    eai_adapter_free(a);
+    tiny_llama_close(&tiny);
+    eai_test_remove_folder(dir);
+}
+
 static void write_text(const char *path, const char *text)
 {
     FILE *f = fopen(path, "wb");
@@ -676,6 +714,7 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_files_are_pefts),
         cmocka_unit_test(test_files_survive_every_failing_allocation),
+        cmocka_unit_test(test_files_survive_every_fault_of_the_disk),
         cmocka_unit_test(test_bad_configs_are_refused),
         cmocka_unit_test(test_adapters_of_other_models_are_refused),
         cmocka_unit_test(test_merged_model_equals_unmerged),

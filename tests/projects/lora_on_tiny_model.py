@@ -19,6 +19,7 @@ import tempfile
 import time
 
 import builds
+import cases
 import tiny_model
 
 BUILD = pathlib.Path(sys.argv[1])
@@ -291,21 +292,9 @@ def case_checkpoints_are_kept():
 
 
 def main():
-    failed = passed = 0
-    for name, case in list(globals().items()):
-        if not name.startswith("case_"):
-            continue
-        start = time.monotonic()
-        try:
-            case()
-            passed += 1
-            print(f"ok      {name[5:]} ({time.monotonic() - start:.1f} s)")
-        except Exception as e:  # every case runs, whatever the one before did
-            failed += 1
-            print(f"FAILED  {name[5:]}: {type(e).__name__}: {e}")
+    status = cases.run(globals())
     shutil.rmtree(WORK)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return status
 
 
 if __name__ == "__main__":

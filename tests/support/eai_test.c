@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700 /* nftw() */
 #include "support/eai_test.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
+
+#include "base/io.h"
 
 void eai_test_assert_ok(eai_status status, const eai_error *err, const char *file, int line)
 {
@@ -113,4 +116,51 @@ void eai_test_torture(eai_status (*fn)(void *ud, eai_error *err), void *ud)
         }
     }
     fail_msg("more than 100000 allocations");
+}
+
+/* nftw() has no user data: whether the walk met a temporary file (file_writer.c, retention.c). */
+static int find_temporary(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    const char *name = path + ftw->base;
+    size_t n = strlen(name);
+    (void)st;
+    (void)flag;
+    if (!strstr(name, ".tmp-") && !(n > 4 && strcmp(name + n - 4, ".new") == 0))
+        return 0;
+    print_error("a temporary file was left: %s\n", path);
+    return 1;
+}
+
+static void assert_io_failure(eai_status st, const eai_error *err, int fault, const char *folder)
+{
+    if (st == EAI_OK) /* the call's result did not matter, or it took no space */
+        return;
+    if (fault != EIO && fault != ENOSPC)
+        eai_test_assert_ok(st, err, __FILE__, __LINE__);
+    eai_test_assert_fails(st, EAI_ERR_IO, err, folder, __FILE__, __LINE__);
+    eai_test_assert_fails(st, EAI_ERR_IO, err, strerror(fault), __FILE__, __LINE__);
+}
+
+void eai_test_io_torture(eai_status (*fn)(void *ud, eai_error *err), void (*check)(void *ud),
+                         void *ud, const char *folder)
+{
+    static const int faults[] = {EIO, ENOSPC, EINTR, IO_SHORT};
+    uint64_t n_failures = 0;
+
+    for (size_t f = 0; f < sizeof(faults) / sizeof(faults[0]); f++) {
+        bool reached = true;
+        for (uint64_t n = 1; reached; n++) {
+            eai_error err = EAI_ERROR_INIT;
+            io__fail_at(n, faults[f]);
+            eai_status st = fn(ud, &err);
+            reached = io__count() >= n;
+            io__fail_at(0, 0);
+            n_failures += st != EAI_OK;
+            assert_io_failure(st, &err, reached ? faults[f] : 0, folder);
+            assert_int_equal(nftw(folder, find_temporary, 8, FTW_PHYS), 0);
+            if (check)
+                check(ud);
+        }
+    }
+    assert_true(n_failures > 0);
 }

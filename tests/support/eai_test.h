@@ -51,4 +51,11 @@ void eai_test_remove_folder(char *path);
  * EAI_ERR_NOMEM with a message. */
 void eai_test_torture(eai_status (*fn)(void *ud, eai_error *err), void *ud);
 
+/* Runs fn(ud) with the 1st, 2nd, 3rd ... call that reads or writes files failing (base/io.h), for
+ * each kind of fault, until it succeeds. Interrupted and short calls must not be noticed; any other
+ * failure must be EAI_ERR_IO with a message that names something in `folder`, and leave no
+ * temporary file there. `check`, unless NULL, looks after each run at what there is now. */
+void eai_test_io_torture(eai_status (*fn)(void *ud, eai_error *err), void (*check)(void *ud),
+                         void *ud, const char *folder);
+
 #endif

@@ -570,6 +570,45 @@ static void every_allocation_may_fail(void **state)
     eai_test_remove_folder(s.folder);
 }
 
+static eai_status save_two(void *ud, eai_error *err)
+{
+    const saving *s = ud;
+    return eai_trainer_save(s->b.trainer, s->folder, 2, err);
+}
+
+/* Whatever became of the newer state, there is one to go on from; then the older one again. */
+static void check_state(void *ud)
+{
+    const saving *s = ud;
+    eai_error err = EAI_ERROR_INIT;
+    bench other;
+    open_bench(&other, usual);
+    assert_ok(eai_trainer_resume(other.trainer, s->folder, &err), &err);
+    assert_in_range(eai_trainer_steps_done(other.trainer), 1, 2);
+    if (eai_trainer_steps_done(other.trainer) == 2) {
+        char path[512];
+        snprintf(path, sizeof(path), "%s/state-000000001.safetensors", s->folder);
+        assert_ok(eai_trainer_resume(other.trainer, path, &err), &err);
+        assert_ok(eai_trainer_save(other.trainer, s->folder, 2, &err), &err);
+    }
+    close_bench(&other);
+}
+
+static void every_call_of_the_disk_may_fail(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    double losses[2];
+    saving s = {.folder = eai_test_make_folder()};
+    open_bench(&s.b, usual);
+    run_steps(&s.b, 1, losses);
+    assert_ok(save_two(&s, &err), &err);
+    run_steps(&s.b, 1, losses);
+    eai_test_io_torture(save_two, check_state, &s, s.folder);
+    close_bench(&s.b);
+    eai_test_remove_folder(s.folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -590,6 +629,7 @@ int main(void)
         cmocka_unit_test(divergence_is_an_error),
         cmocka_unit_test(schedules_follow_their_formulas),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(every_call_of_the_disk_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
