@@ -11,6 +11,7 @@
 #include <efficientai/fs.h>
 #include <efficientai/hardware.h>
 #include <efficientai/progress.h>
+#include <efficientai/terminal.h>
 
 #include "commands.h"
 #include "report.h"
@@ -400,13 +401,16 @@ static eai_status create_trainer(run *r, eai_error *err)
 static eai_status check_memory(const run *r, eai_error *err)
 {
     char what[128];
+    char needed[32];
+    char there[32];
     uint64_t available = eai_hardware_memory_available();
     uint64_t taken = eai_hardware_rss();
     uint64_t need = r->predicted_peak > taken ? r->predicted_peak - taken : 0;
     if (available == 0 || need <= available)
         return EAI_OK;
-    snprintf(what, sizeof(what), "training needs %.1f GB more, the machine has %.1f GB free",
-             (double)need / 1e9, (double)available / 1e9);
+    snprintf(what, sizeof(what), "training needs %s more, the machine has %s free",
+             eai_format_bytes(needed, sizeof(needed), need),
+             eai_format_bytes(there, sizeof(there), available));
     return does_not_fit(r, what, err);
 }
 

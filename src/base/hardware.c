@@ -360,7 +360,8 @@ uint64_t eai_hardware_peak_rss(void)
 
 uint64_t eai_hardware_memory_available(void)
 {
-    const char *text = getenv("EAI_MEMORY_AVAILABLE"); /* tests: a machine with so many bytes free */
+    const char *text =
+        getenv("EAI_MEMORY_AVAILABLE"); /* tests: a machine with so many bytes free */
     char *end = NULL;
     if (text && text[0] >= '0' && text[0] <= '9') {
         uint64_t bytes = strtoull(text, &end, 10);

@@ -249,7 +249,8 @@ static eai_status take_value(weights__meta *m, parser *p)
     if (p->r.failed)
         return cut_short(p);
     if (type >= GGUF__COUNT)
-        return eai_error_set(p->err, EAI_ERR_FORMAT, "unknown value type %u", type);
+        return eai_error_set(p->err, EAI_ERR_FORMAT, "unknown value type %u (0 to %d are allowed)",
+                             type, GGUF__COUNT - 1);
     if (type == GGUF__ARRAY)
         return take_array(m, p);
     m->type = values[type].scalar;
@@ -303,21 +304,23 @@ eai_status gguf__read_alignment(uint64_t *out, const eai_weights *w, eai_error *
 
 /* --- tensors --- */
 
+#define STORAGES_KNOWN                                                                             \
+    "F32, F16, BF16, F64, I32, I64, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ4_NL and MXFP4"
+
 static eai_status find_storage(eai_dtype *out, parser *p, uint32_t number)
 {
     for (size_t i = 0; i < sizeof(storages) / sizeof(storages[0]); i++) {
         if (storages[i].number != number)
             continue;
         if (storages[i].dtype < 0)
-            return eai_error_set(
-                p->err, EAI_ERR_UNSUPPORTED,
-                "storage type %s is not supported (F32, F16, BF16, F64, I32, I64, "
-                "Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ4_NL and MXFP4 are)",
-                storages[i].name);
+            return eai_error_set(p->err, EAI_ERR_UNSUPPORTED,
+                                 "storage type %s is not supported (" STORAGES_KNOWN " are)",
+                                 storages[i].name);
         *out = (eai_dtype)storages[i].dtype;
         return EAI_OK;
     }
-    return eai_error_set(p->err, EAI_ERR_UNSUPPORTED, "unknown storage type %u", number);
+    return eai_error_set(p->err, EAI_ERR_UNSUPPORTED,
+                         "unknown storage type %u (" STORAGES_KNOWN " are known)", number);
 }
 
 /* What follows a tensor's name in the header. The shape is turned around: ours is outermost first.
@@ -413,7 +416,8 @@ static eai_status take_header(uint64_t *n_tensors, uint64_t *n_meta, parser *p)
     if (p->r.failed)
         return cut_short(p);
     if ((version & 0xffffu) == 0)
-        return eai_error_set(p->err, EAI_ERR_UNSUPPORTED, "a big-endian GGUF file");
+        return eai_error_set(p->err, EAI_ERR_UNSUPPORTED,
+                             "a big-endian GGUF file (only little-endian ones are supported)");
     if (version != 2 && version != 3)
         return eai_error_set(p->err, EAI_ERR_UNSUPPORTED, "GGUF version %u (2 and 3 are supported)",
                              version);

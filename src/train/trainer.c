@@ -322,7 +322,7 @@ eai_status eai_trainer_step(eai_train_step *out, eai_trainer *t, eai_error *err)
                              isnan(loss)   ? "nan"
                              : isinf(loss) ? "infinite"
                                            : "finite",
-                             out->grad_norm, t->opts.learning_rate);
+                             fabs(out->grad_norm), t->opts.learning_rate); /* no "-nan" */
     }
     t->losses[t->done++] = (float)loss;
     out->seconds = eai_clock_seconds() - start;

@@ -208,8 +208,10 @@ static void test_faults_of_the_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),          cmocka_unit_test(test_resolve),
-        cmocka_unit_test(test_cached),         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_cached),
+        cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_faults_of_the_disk),
         cmocka_unit_test(test_unusable_cache),
     };

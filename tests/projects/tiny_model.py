@@ -1,5 +1,6 @@
 """A tiny Llama as a GGUF file, random weights and a byte-level tokenizer, for tests that start the
-program often: write(path). Two layers of width 32; a training step takes about a millisecond.
+program often: write(path). Two layers of width 32; a training step takes about a millisecond. With `untied` the output
+has a matrix of its own; `poison` names a token whose row of the embedding is no number.
 
 The alphabet is GPT-2's: a printable byte stands for itself, the others for U+0100 and up."""
 import random
@@ -69,24 +70,29 @@ def metadata():
     ]
 
 
-def shapes():
+def shapes(untied=False):
     kv = WIDTH // 2
     block = {"attn_norm": [WIDTH], "attn_q": [WIDTH, WIDTH], "attn_k": [kv, WIDTH], "attn_v": [kv, WIDTH],
              "attn_output": [WIDTH, WIDTH], "ffn_norm": [WIDTH], "ffn_gate": [FFN, WIDTH], "ffn_up": [FFN, WIDTH],
              "ffn_down": [WIDTH, FFN]}
     all_of_them = {"token_embd": [len(vocabulary()[0]), WIDTH], "output_norm": [WIDTH]}
+    if untied:
+        all_of_them["output"] = [len(vocabulary()[0]), WIDTH]
     for layer in range(LAYERS):
         all_of_them |= {f"blk.{layer}.{name}": shape for name, shape in block.items()}
     return {name + ".weight": shape for name, shape in all_of_them.items()}
 
 
-def write(path, seed=1):
+def write(path, seed=1, untied=False, poison=None):
     rng = random.Random(seed)
     metas, infos, data = metadata(), [], b""
-    for name, shape in shapes().items():
+    for name, shape in shapes(untied).items():
         infos.append(text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), 0, len(data)))
         n = shape[0] * (shape[1] if len(shape) > 1 else 1)
         values = [1.0] * n if len(shape) == 1 else [rng.gauss(0, 0.3) for _ in range(n)]
+        if name == "token_embd.weight" and poison:
+            row = vocabulary()[0].index(poison) * WIDTH
+            values[row:row + WIDTH] = [float("nan")] * WIDTH
         data += struct.pack(f"<{n}f", *values)
         data += bytes(-len(data) % 32)
     head = b"GGUF" + struct.pack("<IQQ", 3, len(infos), len(metas)) + b"".join(metas) + b"".join(infos)
