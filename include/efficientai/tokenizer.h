@@ -115,7 +115,10 @@ enum {
     EAI_TOKENIZE_PLAIN = 0,
     EAI_TOKENIZE_ADD_SPECIAL =
         1, /* put bos in front (eos behind), whatever the tokenizer's file says */
-    EAI_TOKENIZE_PARSE_SPECIAL = 2 /* "<|im_end|>" in the text is that one token, not its letters */
+    EAI_TOKENIZE_PARSE_SPECIAL =
+        2,                    /* "<|im_end|>" in the text is that one token, not its letters */
+    EAI_TOKENIZE_CONTINUE = 4 /* the text goes on from an earlier one: no space of the tokenizer's
+                                 is put in front of it, and none of its own is taken off there */
 };
 
 /* The ids of `n` bytes of text. *ids is the caller's, freed with eai_free(); never NULL on success.

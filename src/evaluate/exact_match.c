@@ -87,7 +87,7 @@ static eai_status tokenize(int32_t **ids, size_t *n_ids, size_t *n_expected, con
     eai_free(text);
     if (st == EAI_OK) {
         st = eai_tokenizer_encode(&answer, n_expected, t, q->expected, strlen(q->expected),
-                                  EAI_TOKENIZE_PLAIN, err);
+                                  EAI_TOKENIZE_CONTINUE, err);
         if (st != EAI_OK) {
             eai_free(*ids);
             *ids = NULL;

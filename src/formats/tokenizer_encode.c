@@ -216,6 +216,7 @@ static eai_status encode_all(encoder *e, const char *text, size_t n, eai_error *
                              INT32_MAX);
     EAI_TRY(tokenizer__work_init(&e->work, e->t, n, err));
     e->work.out.want_starts = want_starts;
+    e->work.continues = (e->flags & EAI_TOKENIZE_CONTINUE) != 0;
     EAI_TRY(push_all(e, e->t->prefix, e->t->n_prefix, 0, err));
     EAI_TRY(cut_added(e, &e->t->added, &v, encode_segment, err));
     EAI_TRY(push_all(e, e->t->suffix_ids, e->t->n_suffix_ids, n, err));

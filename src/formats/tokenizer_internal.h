@@ -388,7 +388,8 @@ tokenizer_merge *tokenizer__find_merge(const eai_tokenizer *t, int32_t left, int
 
 struct tokenizer_work {
     const eai_tokenizer *t;
-    size_t n_text; /* of the caller's text */
+    size_t n_text;  /* of the caller's text */
+    bool continues; /* it goes on from an earlier one */
     tokenizer_text text[2];
     tokenizer_words words[2];
     pcre2_match_data *match;
@@ -405,6 +406,8 @@ struct tokenizer_work {
 EAI_CHECKED eai_status tokenizer__work_init(tokenizer_work *w, const eai_tokenizer *t,
                                             size_t n_text, eai_error *err);
 void tokenizer__work_deinit(tokenizer_work *w); /* all but `out` */
+/* Does the view begin in the middle of a text, so that its start is no place for a space? */
+bool tokenizer__goes_on(const tokenizer_work *w, const tokenizer_view *v);
 /* The text buffer that `v` does not lie in, emptied. */
 tokenizer_text *tokenizer__other_text(tokenizer_work *w, const tokenizer_view *v);
 /* Makes *memory at least n * size bytes; contents are lost. */

@@ -44,8 +44,8 @@ static eai_status add(tokenizer_step **out, eai_tokenizer *t, tokenizer_normaliz
 static eai_status apply_prepend(tokenizer_text *out, const tokenizer_view *in,
                                 const tokenizer_step *s, tokenizer_work *w, eai_error *err)
 {
-    (void)w, (void)err;
-    if (in->n > 0)
+    (void)err;
+    if (in->n > 0 && !tokenizer__goes_on(w, in))
         tokenizer__put(out, s->text, s->n_text, tokenizer__origin(in, 0));
     tokenizer__put_part(out, in, 0, in->n);
     return EAI_OK;
@@ -129,8 +129,9 @@ static eai_status apply_strip(tokenizer_text *out, const tokenizer_view *in,
     size_t end = 0;
     size_t length;
 
-    (void)w, (void)err;
-    while (s->flag && start < in->n && is_space_at(&length, in, start))
+    (void)err;
+    while (s->flag && !tokenizer__goes_on(w, in) && start < in->n &&
+           is_space_at(&length, in, start))
         start += length;
     for (size_t at = start; at < in->n; at += length)
         if (!is_space_at(&length, in, at))
@@ -243,20 +244,22 @@ static eai_status parse_nmt(eai_tokenizer *t, const json_t *o, eai_error *err)
 /* --- SentencePiece's spaces (only from GGUF files) --- */
 
 /* With `flag`, one mark in front of a text that is not empty; with `also`, no space at either end
- * and no two in a row. A space becomes the mark. */
+ * and no two in a row. A space becomes the mark. A text that goes on keeps one space that it starts
+ * with, and gets none. */
 static eai_status apply_spaces(tokenizer_text *out, const tokenizer_view *in,
                                const tokenizer_step *s, tokenizer_work *w, eai_error *err)
 {
     size_t start = 0;
     size_t end = in->n;
+    bool goes_on = tokenizer__goes_on(w, in);
     bool is_behind_space = false;
 
-    (void)w, (void)err;
-    while (s->also && start < end && in->bytes[start] == ' ')
+    (void)err;
+    while (s->also && !goes_on && start < end && in->bytes[start] == ' ')
         start++;
     while (s->also && end > start && in->bytes[end - 1] == ' ')
         end--;
-    if (s->flag && start < end)
+    if (s->flag && !goes_on && start < end)
         tokenizer__put(out, TOKENIZER_MARK, 3, tokenizer__origin(in, start));
     for (size_t i = start; i < end; i++) {
         bool is_space = in->bytes[i] == ' ';

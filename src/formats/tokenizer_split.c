@@ -226,7 +226,8 @@ static eai_status apply_prefix_space(tokenizer_words *out, const tokenizer_words
         const tokenizer_span *word = &in->spans[i];
         size_t start = text->n;
 
-        if (in->view.bytes[word->start] != ' ')
+        bool goes_on = i == 0 && tokenizer__goes_on(w, &in->view);
+        if (in->view.bytes[word->start] != ' ' && !goes_on)
             tokenizer__put(text, " ", 1, tokenizer__origin(&in->view, word->start));
         tokenizer__put_part(text, &in->view, word->start, word->end);
         EAI_TRY(tokenizer__push_span(out, start, text->n, err));
@@ -264,13 +265,14 @@ static bool starts_with(const tokenizer_view *v, const tokenizer_span *word, con
 }
 
 /* Does a mark go in front of the word? Not where it starts with one, or will. */
-static bool is_prepended(const tokenizer_words *in, const tokenizer_span *word,
-                         const tokenizer_step *s)
+static bool is_prepended(const tokenizer_work *w, const tokenizer_words *in,
+                         const tokenizer_span *word, const tokenizer_step *s)
 {
     bool is_first =
         tokenizer__origin(&in->view, word->start) == 0 || (in->view.is_start && word->start == 0);
 
-    if (s->option == PREPEND_NEVER || (s->option == PREPEND_FIRST && !is_first))
+    if (s->option == PREPEND_NEVER || (s->option == PREPEND_FIRST && !is_first) ||
+        (word->start == 0 && tokenizer__goes_on(w, &in->view)))
         return false;
     return in->view.bytes[word->start] != ' ' && !starts_with(&in->view, word, s->text, s->n_text);
 }
@@ -298,7 +300,7 @@ static eai_status apply_metaspace(tokenizer_words *out, const tokenizer_words *i
         const tokenizer_span *word = &in->spans[i];
         size_t start = text->n;
 
-        if (is_prepended(in, word, s))
+        if (is_prepended(w, in, word, s))
             tokenizer__put(text, s->text, s->n_text, tokenizer__origin(&in->view, word->start));
         for (size_t at = word->start, end; at < word->end; at = end) {
             for (end = at; end < word->end && in->view.bytes[end] != ' ';)

@@ -139,6 +139,11 @@ eai_status tokenizer__work_init(tokenizer_work *w, const eai_tokenizer *t, size_
     return EAI_OK;
 }
 
+bool tokenizer__goes_on(const tokenizer_work *w, const tokenizer_view *v)
+{
+    return w->continues && v->is_start;
+}
+
 void tokenizer__work_deinit(tokenizer_work *w)
 {
     for (int i = 0; i < 2; i++) {

@@ -97,7 +97,7 @@ static eai_status add_example(eai_dataset *d, const int32_t *ids, const uint8_t 
     return EAI_OK;
 }
 
-/* `text` (learned from token `n_given` on), followed by the end token. */
+/* What is given, what is to be learned of the same text, and the end token. */
 static eai_status add_plain(eai_dataset *d, const eai_tokenizer *t, const char *given,
                             const char *learned, eai_error *err)
 {
@@ -111,8 +111,8 @@ static eai_status add_plain(eai_dataset *d, const eai_tokenizer *t, const char *
     st = eai_tokenizer_encode(&ids[0], &n[0], t, given, strlen(given), EAI_TOKENIZE_ADD_SPECIAL,
                               err);
     if (st == EAI_OK)
-        st = eai_tokenizer_encode(&ids[1], &n[1], t, learned, strlen(learned), EAI_TOKENIZE_PLAIN,
-                                  err);
+        st = eai_tokenizer_encode(&ids[1], &n[1], t, learned, strlen(learned),
+                                  *given ? EAI_TOKENIZE_CONTINUE : EAI_TOKENIZE_PLAIN, err);
     if (st != EAI_OK)
         goto done;
     size_t total = n[0] + n[1] + (eos >= 0);

@@ -321,7 +321,8 @@ static void test_tensors_that_lie(void **state)
                       "K: rows must be a multiple of 256");
     refuse_tensor(1, (uint64_t[]){256}, 16, 0, EAI_ERR_UNSUPPORTED,
                   "tensor 'x': storage type IQ2_XXS is not supported");
-    refuse_tensor(1, (uint64_t[]){1}, 77, 0, EAI_ERR_UNSUPPORTED, "unknown storage type 77 (F32, F16");
+    refuse_tensor(1, (uint64_t[]){1}, 77, 0, EAI_ERR_UNSUPPORTED,
+                  "unknown storage type 77 (F32, F16");
 }
 
 static void build_two(gguf_build *b, const char *second, uint64_t offset)

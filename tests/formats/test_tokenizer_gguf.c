@@ -148,6 +148,25 @@ static void test_spaces(void **state)
     check(&v, " b  b ", 0, "\u2581 b \u2581 b", "b b");
 }
 
+/* A text that goes on from another gets no space, and keeps its own. */
+static void test_continued_text(void **state)
+{
+    const unsigned on = EAI_TOKENIZE_CONTINUE;
+    vocabulary v = make_vocabulary("llama");
+
+    (void)state;
+    check(&v, "b", on, "b", "b");
+    check(&v, "", on, "", "");
+    check(&v, " b", on, "\u2581 b", "b");
+    check(&v, "b<u>b", on, "b <u> \u2581 b", "b<u> b"); /* behind a token it is as ever */
+    check(&v, "<u>b", on, "<u> \u2581 b", "<u> b");
+    v = make_vocabulary("t5");
+    check(&v, "b a", on, "b \u2581 a", "b a");
+    v.remove_extra = 1;
+    check(&v, "b ", on, "b", "b");
+    check(&v, "  b", on, "\u2581 b", "b");
+}
+
 static void test_special_tokens(void **state)
 {
     const unsigned both = EAI_TOKENIZE_ADD_SPECIAL | EAI_TOKENIZE_PARSE_SPECIAL;
@@ -246,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_the_best_score_is_merged_first),
         cmocka_unit_test(test_bytes_and_unknown_characters),
         cmocka_unit_test(test_spaces),
+        cmocka_unit_test(test_continued_text),
         cmocka_unit_test(test_special_tokens),
         cmocka_unit_test(test_a_table_of_characters),
         cmocka_unit_test(test_bad_files_are_refused),

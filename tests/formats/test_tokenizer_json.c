@@ -35,8 +35,8 @@ static eai_tokenizer *parse(const char *json)
 
 /* Encodes and compares with token texts, a blank between, and with the places that they start at.
  */
-static void check(const char *json, const char *text, const char *expected,
-                  const size_t *expected_starts)
+static void check_with(const char *json, const char *text, unsigned flags, const char *expected,
+                       const size_t *expected_starts)
 {
     eai_error err = EAI_ERROR_INIT;
     eai_tokenizer *t = parse(json);
@@ -45,9 +45,7 @@ static void check(const char *json, const char *text, const char *expected,
     size_t n = 0;
     char got[1024] = "";
 
-    assert_ok(eai_tokenizer_encode_offsets(&ids, &starts, &n, t, text, strlen(text),
-                                           EAI_TOKENIZE_PARSE_SPECIAL | EAI_TOKENIZE_ADD_SPECIAL,
-                                           &err),
+    assert_ok(eai_tokenizer_encode_offsets(&ids, &starts, &n, t, text, strlen(text), flags, &err),
               &err);
     for (size_t i = 0; i < n; i++) {
         size_t at = strlen(got);
@@ -61,6 +59,33 @@ static void check(const char *json, const char *text, const char *expected,
     eai_free(ids);
     eai_free(starts);
     eai_tokenizer_free(t);
+}
+
+static void check(const char *json, const char *text, const char *expected,
+                  const size_t *expected_starts)
+{
+    check_with(json, text, EAI_TOKENIZE_PARSE_SPECIAL | EAI_TOKENIZE_ADD_SPECIAL, expected,
+               expected_starts);
+}
+
+/* A text that goes on from another: what puts something in front of a text, or takes spaces off
+ * it, does not at its start. */
+static void test_continued_text(void **state)
+{
+    const unsigned on = EAI_TOKENIZE_CONTINUE | EAI_TOKENIZE_PARSE_SPECIAL;
+    (void)state;
+    check_with("{" UNIGRAM "," METASPACE "}", "a ab", on, "a \u2581 ab", (size_t[]){0, 1, 2});
+    check_with("{" UNIGRAM "," METASPACE "}", " a", on, "\u2581a", NULL);
+    check_with("{" BPE ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"prepend_scheme\":\"first\"}}",
+               "ab", on, "ab", NULL);
+    check_with("{" BPE "," METASPACE ",\"added_tokens\":[" ADDED("<s>", 8, "") "]}", "a<s>b", on,
+               "a <s> \u2581 b", NULL);
+    check_with("{" BPE ",\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"\u2581\"}}", "ab", on,
+               "ab", (size_t[]){0});
+    check_with("{" BPE ",\"normalizer\":{\"type\":\"Strip\"}}", " ab ", on, "<unk> ab", NULL);
+    check_with("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\u0120\":0,\"a\":1},\"merges\":[]},"
+               "\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}",
+               "a a", on, "a \u0120 a", NULL);
 }
 
 static void test_models(void **state)
@@ -563,6 +588,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_models),
+        cmocka_unit_test(test_continued_text),
         cmocka_unit_test(test_starts_of_normalized_text),
         cmocka_unit_test(test_marks_are_put_in_order),
         cmocka_unit_test(test_added_tokens),

@@ -205,6 +205,45 @@ static void long_examples_are_cut_and_empty_ones_left_out(void **state)
                  &err, "seq-len 4");
 }
 
+/* A prompt and what completes it are one text: the tokenizer's space is in front of the first only.
+ */
+static void a_completion_goes_on_from_its_prompt(void **state)
+{
+    (void)state;
+    static const char tokenizer[] =
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\u2581\":0,\"a\":1,\"b\":2},\"merges\":[]},"
+        "\"pre_tokenizer\":{\"type\":\"Metaspace\"}}";
+    static const struct {
+        const char *row;
+        int32_t ids[4];
+        size_t n, n_given;
+    } cases[] = {
+        {"{\"prompt\": \"a\", \"completion\": \"b\"}", {0, 1, 2}, 3, 2},
+        {"{\"prompt\": \"a\", \"completion\": \" b\"}", {0, 1, 0, 2}, 4, 2},
+        {"{\"text\": \"ab\"}", {0, 1, 2}, 3, 0},
+    };
+    eai_error err = EAI_ERROR_INIT;
+    eai_tokenizer *t = NULL;
+    assert_ok(eai_tokenizer_parse_json(&t, tokenizer, strlen(tokenizer), "t", &err), &err);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        eai_rows *rows = NULL;
+        eai_dataset *d = NULL;
+        const eai_batch *b;
+        eai_dataset_opts opts = {32, 1, false, false, false, 0};
+        assert_ok(eai_rows_parse(&rows, cases[i].row, strlen(cases[i].row), "r", &err), &err);
+        assert_ok(eai_dataset_create(&d, rows, t, &opts, &err), &err);
+        assert_ok(eai_dataset_next(&b, d, &err), &err);
+        assert_int_equal(b->n_used, cases[i].n);
+        assert_memory_equal(b->ids, cases[i].ids, cases[i].n * sizeof(int32_t));
+        for (size_t k = 1; k < cases[i].n; k++)
+            assert_int_equal(b->targets[k - 1],
+                             k < cases[i].n_given ? EAI_IGNORE_TARGET : cases[i].ids[k]);
+        eai_dataset_free(d);
+        eai_rows_free(rows);
+    }
+    eai_tokenizer_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +251,7 @@ int main(void)
         cmocka_unit_test(batches_without_packing_keep_every_example_once),
         cmocka_unit_test(order_depends_on_seed_and_epoch_only),
         cmocka_unit_test(a_position_can_be_restored),
+        cmocka_unit_test(a_completion_goes_on_from_its_prompt),
         cmocka_unit_test(long_examples_are_cut_and_empty_ones_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
