@@ -202,10 +202,6 @@ static void set_options(CURL *c, hop *h, const char *url, struct curl_slist *hea
     curl_easy_setopt(c, CURLOPT_WRITEDATA, h);
     if (bundle && *bundle)
         curl_easy_setopt(c, CURLOPT_CAINFO, bundle);
-    if (r->body) {
-        curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_bytes);
-        curl_easy_setopt(c, CURLOPT_POSTFIELDS, r->body);
-    }
 }
 
 /* One request to one address. *next is where the answer sends us, NULL when it is the last word. */
@@ -231,8 +227,7 @@ static eai_status send_hop(char **next, hop *h, const char *url, bool with_token
         origin_of(origin, sizeof(origin), url);
         st = eai_error_set(h->err, EAI_ERR_IO, "%s: %s", origin,
                            h->error[0] ? h->error : curl_easy_strerror(code));
-    } else if (!h->request->body && /* what is sent is meant for one server */
-               curl_easy_getinfo(c, CURLINFO_REDIRECT_URL, &location) == CURLE_OK && location) {
+    } else if (curl_easy_getinfo(c, CURLINFO_REDIRECT_URL, &location) == CURLE_OK && location) {
         *next = eai_strdup(location);
         if (!*next)
             st = eai_error_set(h->err, EAI_ERR_NOMEM, "no memory for a URL");
@@ -309,8 +304,7 @@ eai_status http__perform(http_response *response, const http_request *request, e
         char to[256];
         /* The one place that decides where a token goes. */
         bool with_token = has_token && strcmp(origin, first) == 0 && may_carry_token(origin);
-        EAI_LOG(DEBUG, "http", "%s %s%s", request->body ? "POST" : "GET", origin,
-                with_token ? " with a token" : "");
+        EAI_LOG(DEBUG, "http", "GET %s%s", origin, with_token ? " with a token" : "");
         h.n_taken = 0;
         eai_strbuf_clear(&h.body);
         st = send_hop(&next, &h, url, with_token);

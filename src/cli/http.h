@@ -32,10 +32,8 @@ typedef struct http_request {
     const char *url;
     const char *token;          /* sent as "Authorization: Bearer TOKEN"; NULL or "": none */
     const char *const *headers; /* further "Name: value" lines, a NULL at the end; NULL: none */
-    const void *body;           /* sent by POST; NULL: the method is GET */
-    size_t body_bytes;
-    uint64_t limit;     /* of the answer's body in bytes; a longer one is an error */
-    long stall_seconds; /* 0: 30 seconds */
+    uint64_t limit;             /* of the answer's body in bytes; a longer one is an error */
+    long stall_seconds;         /* 0: 30 seconds */
     /* Takes the body of an answer with status 2xx, a piece at a time, in place of response.body.
      * `response` has status and headers already. Not EAI_OK: the transfer ends with that error. */
     eai_status (*sink)(void *ud, const http_response *response, const void *data, size_t n,
