@@ -86,7 +86,7 @@ asan: setup ## every test with the address and undefined-behaviour sanitizers
 tsan: setup ## every test with the thread sanitizer, but those labelled slow (TSAN_TESTS= for these too)
 	@cmake --preset tsan >/dev/null && cmake --build --preset tsan -j $(JOBS) && sh tools/test.sh build-tsan $(JOBS) $(TSAN_TESTS) $(ARGS)
 
-coverage: setup ## line coverage of the unit tests, a page in build-coverage/report
+coverage: setup ## line coverage of the tests, a page in build-coverage/report; fails below 85 % of src/
 	@JOBS=$(JOBS) sh tools/coverage.sh $(ARGS)
 
 bench: build ## GFLOP/s of products: instruction sets, storage types, shapes (ARGS='--threads 1')
