@@ -74,19 +74,31 @@ static bool header_is(const char *line, size_t n, const char *name, char *value,
     return true;
 }
 
-static size_t take_header(char *line, size_t size, size_t n, void *ud)
+/* The status of "HTTP/1.1 200 OK", 0 when there is none. */
+static int status_of(const char *line, size_t n)
 {
-    http_response *r = ((hop *)ud)->response;
+    const char *at = memchr(line, ' ', n);
+    int status = 0;
+    if (!at || line + n - at < 4)
+        return 0;
+    for (int i = 1; i <= 3; i++) {
+        if (at[i] < '0' || at[i] > '9')
+            return 0;
+        status = status * 10 + (at[i] - '0');
+    }
+    return status;
+}
+
+void http__take_header(http_response *r, const char *line, size_t n)
+{
     char text[32];
-    n *= size;
     if (n > 5 &&
         strncmp(line, "HTTP/", 5) == 0) { /* of an answer before the last, "100 Continue" */
         r->etag[0] = '\0';
         r->content_range[0] = '\0';
         r->content_length = -1;
         r->retry_after = 0;
-        const char *blank = memchr(line, ' ', n);
-        r->status = blank && blank + 3 < line + n ? (int)strtol(blank, NULL, 10) : 0;
+        r->status = status_of(line, n);
     } else if (header_is(line, n, "content-length", text, sizeof(text))) {
         r->content_length = strtoll(text, NULL, 10);
     } else if (header_is(line, n, "retry-after", text, sizeof(text))) {
@@ -94,7 +106,12 @@ static size_t take_header(char *line, size_t size, size_t n, void *ud)
     } else if (!header_is(line, n, "etag", r->etag, sizeof(r->etag))) {
         header_is(line, n, "content-range", r->content_range, sizeof(r->content_range));
     }
-    return n;
+}
+
+static size_t take_header(char *line, size_t size, size_t n, void *ud)
+{
+    http__take_header(((hop *)ud)->response, line, size * n);
+    return size * n;
 }
 
 static size_t take_body(char *data, size_t size, size_t n, void *ud)

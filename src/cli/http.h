@@ -58,6 +58,10 @@ EAI_CHECKED eai_status http__perform(http_response *response, const http_request
                                      eai_error *err);
 void http__response_deinit(http_response *response);
 
+/* Looks at one line of an answer's head, of `n` bytes without a NUL: a status line begins a new
+ * head, known names go into their fields, all else is ignored. */
+void http__take_header(http_response *response, const char *line, size_t n);
+
 /* An error out of an answer that the caller cannot use: EAI_ERR_NOT_FOUND for 404, else EAI_ERR_IO,
  * with the status and what it usually means. Returns the code. */
 eai_status http__status_error(const http_response *response, eai_error *err);

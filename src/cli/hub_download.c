@@ -105,20 +105,28 @@ static eai_status start_over(attempt *a, eai_error *err)
     return EAI_OK;
 }
 
-/* "bytes 100-199/200" taken apart; false for anything else. */
-static bool parse_content_range(uint64_t *from, uint64_t *total, const char *text)
+/* Digits and nothing else up to `end`, which is stepped over. */
+static bool take_number(uint64_t *out, const char **text, char end)
 {
-    char *end = NULL;
+    char *after = NULL;
+    if (**text < '0' || **text > '9')
+        return false;
+    errno = 0;
+    *out = strtoull(*text, &after, 10);
+    if (errno || *after != end)
+        return false;
+    *text = after + (end != '\0');
+    return true;
+}
+
+bool hub__content_range(uint64_t *from, uint64_t *total, const char *text)
+{
+    uint64_t last = 0;
     if (strncmp(text, "bytes ", 6) != 0)
         return false;
-    *from = strtoull(text + 6, &end, 10);
-    if (*end != '-')
-        return false;
-    (void)strtoull(end + 1, &end, 10);
-    if (*end != '/')
-        return false;
-    *total = strtoull(end + 1, &end, 10);
-    return *end == '\0';
+    text += 6;
+    return take_number(from, &text, '-') && take_number(&last, &text, '/') &&
+           take_number(total, &text, '\0') && *from <= last && last < *total;
 }
 
 /* The answer's headers, before its first byte: does it continue, or is it the whole file? */
@@ -129,7 +137,7 @@ static eai_status begin(attempt *a, const http_response *r, eai_error *err)
     uint64_t size = a->d->entry->bytes;
     a->has_begun = true;
     if (r->status == 206) {
-        if (!parse_content_range(&from, &total, r->content_range) || from != a->offset ||
+        if (!hub__content_range(&from, &total, r->content_range) || from != a->offset ||
             total != size) {
             a->is_hopeless = true;
             return eai_error_set(err, EAI_ERR_FORMAT,

@@ -97,7 +97,10 @@ typedef struct hub_manifest {
  * empty parts, no backslash, no control characters, at most HUB_MAX_NAME bytes. */
 bool hub__name_is_safe(const char *name);
 
-/* EAI_ERR_FORMAT says what is wrong with it. On failure *out is empty. */
+/* EAI_ERR_FORMAT says what is wrong with it; `where` names it in messages. On failure *out is
+ * empty. */
+EAI_CHECKED eai_status hub__manifest_parse(hub_manifest *out, const char *text, size_t n,
+                                           const char *where, eai_error *err);
 EAI_CHECKED eai_status hub__manifest_load(hub_manifest *out, const char *path, eai_error *err);
 EAI_CHECKED eai_status hub__manifest_write(const hub_manifest *m, const char *path, eai_error *err);
 void hub__manifest_deinit(hub_manifest *m);
@@ -149,5 +152,8 @@ typedef struct hub_download {
  * after a failure, unless it is wrong. */
 EAI_CHECKED eai_status hub__download(char sha256[EAI_SHA256_HEX_SIZE], const hub_download *d,
                                      eai_error *err);
+
+/* "bytes 100-199/200" taken apart: 100 and 200. False for anything else. */
+bool hub__content_range(uint64_t *from, uint64_t *total, const char *text);
 
 #endif

@@ -114,6 +114,66 @@ static void test_escape(void **state)
     eai_free(text);
 }
 
+static void take_lines(http_response *r, const char *const *lines)
+{
+    *r = (http_response){.content_length = -1};
+    for (; *lines; lines++)
+        http__take_header(r, *lines, strlen(*lines));
+}
+
+static void test_the_head_of_an_answer(void **state)
+{
+    (void)state;
+    http_response r;
+    char etag[300];
+    take_lines(&r, (const char *const[]){"HTTP/1.1 100 Continue\r\n", "ETag: \"old\"\r\n", "\r\n",
+                                         "HTTP/2 206\r\n", "content-length:  100 \r\n",
+                                         "Content-Range: bytes 1-100/200\r\n", "Retry-After: 3\r\n",
+                                         "Etag-Like: \"no\"\r\n", NULL});
+    assert_int_equal(r.status, 206);
+    assert_int_equal(r.content_length, 100);
+    assert_int_equal(r.retry_after, 3);
+    assert_string_equal(r.content_range, "bytes 1-100/200");
+    assert_string_equal(r.etag, "");
+    memset(etag, 'x', sizeof(etag)); /* too long: as good as none */
+    memcpy(etag, "ETag:", 5);
+    http__take_header(&r, etag, sizeof(etag));
+    assert_string_equal(r.etag, "");
+    take_lines(&r, (const char *const[]){"HTTP/1.1 9999999999\r\n", NULL});
+    assert_int_equal(r.status, 999);
+    take_lines(&r, (const char *const[]){"HTTP/1.1 20\r\n", NULL});
+    assert_int_equal(r.status, 0);
+    /* no byte behind the length is looked at */
+    http__take_header(&r, "HTTP/1.1 2000", strlen("HTTP/1.1 20"));
+    assert_int_equal(r.status, 0);
+}
+
+static void test_content_ranges(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "bytes",
+        "bytes 0-9/*",
+        "bytes */10",
+        "bytes -1-9/10",
+        "bytes +0-9/10",
+        "bytes 0- 9/10",
+        "bytes 0-9/10 ",
+        "bytes 9-1/10",
+        "bytes 0-10/10",
+        "bytes 0-1/18446744073709551616",
+        "items 0-9/10",
+    };
+    uint64_t from = 0;
+    uint64_t total = 0;
+    assert_true(hub__content_range(&from, &total, "bytes 100-199/200"));
+    assert_int_equal(from, 100);
+    assert_int_equal(total, 200);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(hub__content_range(&from, &total, bad[i]));
+}
+
 /* ---- Lists of files -------------------------------------------------------------------------- */
 
 /* A listing of files of one byte with these names, NULL at the end. */
@@ -354,6 +414,8 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_file_names),
         cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_the_head_of_an_answer),
+        cmocka_unit_test(test_content_ranges),
         cmocka_unit_test(test_choices),
         cmocka_unit_test(test_listings_that_are_refused),
         cmocka_unit_test(test_cache),
