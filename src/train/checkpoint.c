@@ -4,6 +4,7 @@
  * losses. Metadata: the counters, and every setting that shapes the run, compared on resume. Which
  * earlier ones are kept: retention.c. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,11 +253,11 @@ static eai_status read_validations(eai_validation **list, size_t *n, const eai_w
     for (size_t i = 0; i < *n; i++) {
         double row[2];
         memcpy(row, (const char *)x->data + i * sizeof(row), sizeof(row));
-        if (!(row[0] > before && row[0] <= (double)last))
-            return eai_error_set(
-                err, EAI_ERR_FORMAT,
-                "tensor 'validation': step %g after step %g, up to %lld is allowed", row[0], before,
-                (long long)last);
+        if (!(row[0] > before && row[0] <= (double)last && row[0] == floor(row[0])))
+            return eai_error_set(err, EAI_ERR_FORMAT,
+                                 "tensor 'validation': step %g after step %g: whole steps that "
+                                 "rise up to %lld are allowed",
+                                 row[0], before, (long long)last);
         before = row[0];
         (*list)[i] = (eai_validation){(int64_t)row[0], row[1]};
     }
@@ -288,7 +289,7 @@ static eai_status load_all(eai_trainer *t, const eai_weights *w, int64_t step,
     return EAI_OK;
 }
 
-static eai_status restore(eai_trainer *t, const eai_weights *w, eai_error *err)
+eai_status train__restore(eai_trainer *t, const eai_weights *w, eai_error *err)
 {
     eai_dataset_position at;
     int64_t step;
@@ -325,7 +326,7 @@ eai_status eai_trainer_resume(eai_trainer *t, const char *path, eai_error *err)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     eai_status st = eai_weights_open(&w, file, err);
     if (st == EAI_OK) {
-        st = restore(t, w, err);
+        st = train__restore(t, w, err);
         if (st != EAI_OK)
             st = eai_error_context(err, st, "%s", file);
         else

@@ -13,7 +13,8 @@
 #include <efficientai/chat.h>
 #include <efficientai/rng.h>
 
-#define PAD_TO 32 /* tokens of an unpacked batch are a multiple of this */
+#define PAD_TO    32 /* tokens of an unpacked batch are a multiple of this */
+#define EPOCH_MAX ((int64_t)1 << 40)
 
 typedef struct example {
     size_t first; /* of the dataset's ids */
@@ -558,9 +559,11 @@ eai_dataset_position eai_dataset_get_position(const eai_dataset *d)
 eai_status eai_dataset_set_position(eai_dataset *d, eai_dataset_position p, eai_error *err)
 {
     int64_t batches;
-    if (p.epoch < 0 || p.batch < 0)
-        return eai_error_set(err, EAI_ERR_ARGUMENT, "position %lld:%lld in the data is negative",
-                             (long long)p.epoch, (long long)p.batch);
+    if (p.epoch < 0 || p.epoch > EPOCH_MAX || p.batch < 0)
+        return eai_error_set(err, EAI_ERR_ARGUMENT,
+                             "position %lld:%lld in the data: epochs 0 to %lld and batches from 0 "
+                             "are allowed",
+                             (long long)p.epoch, (long long)p.batch, (long long)EPOCH_MAX);
     EAI_TRY(eai_dataset_count_batches(&batches, d, p.epoch, err));
     if (p.batch > batches)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "batch %lld of epoch %lld: it has %lld",

@@ -40,6 +40,9 @@ EAI_CHECKED eai_status train__largest_plan(const eai_plan_entry **out, const eai
 /* The lowest after a step, or NULL. */
 const eai_validation *train__best_of(const eai_validation *list, size_t n);
 
+/* Makes the state in `w` the trainer's, once all of it is checked (checkpoint.c). */
+EAI_CHECKED eai_status train__restore(eai_trainer *t, const eai_weights *w, eai_error *err);
+
 #define TRAINER_STATE_FILE "state.safetensors"
 
 /* After FOLDER/state.safetensors of `step` was written from w: see eai_trainer_save (retention.c).

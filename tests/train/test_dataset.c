@@ -175,6 +175,8 @@ static void a_position_can_be_restored(void **state)
     assert_memory_equal(rest, again, sizeof(rest));
     assert_fails(eai_dataset_set_position(d, (eai_dataset_position){0, 1000}, &err),
                  EAI_ERR_ARGUMENT, &err, "batch 1000");
+    assert_fails(eai_dataset_set_position(d, (eai_dataset_position){INT64_MAX, 0}, &err),
+                 EAI_ERR_ARGUMENT, &err, "epochs 0 to 1099511627776");
     eai_dataset_free(d);
     free(s);
 }
