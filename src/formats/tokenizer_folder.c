@@ -25,23 +25,13 @@
 #define MAX_SETTINGS ((size_t)16 << 20) /* bytes of each of the small files */
 #define MAX_TEMPLATE ((size_t)4 << 20)
 
-/* A folder's small files; NULL: absent. */
-typedef struct folder {
-    const char *path;
-    json_t *tokenizer;
-    json_t *config;
-    json_t *special_map;
-    json_t *generation;
-    json_t *model_config;
-} folder;
-
 static eai_status no_memory(eai_error *err)
 {
     return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
 }
 
 /* *out stays NULL when there is no such file. */
-static eai_status load(json_t **out, const folder *f, const char *name,
+static eai_status load(json_t **out, const tokenizer_folder *f, const char *name,
                        eai_status (*read)(json_t **, const char *, size_t, eai_error *),
                        eai_error *err)
 {
@@ -57,7 +47,7 @@ static eai_status load(json_t **out, const folder *f, const char *name,
     return st;
 }
 
-static eai_status load_all(folder *f, eai_error *err)
+static eai_status load_all(tokenizer_folder *f, eai_error *err)
 {
     EAI_TRY(load(&f->tokenizer, f, "tokenizer.json", eai_json_load, err));
     if (!f->tokenizer)
@@ -72,7 +62,7 @@ static eai_status load_all(folder *f, eai_error *err)
     return load(&f->model_config, f, "config.json", eai_json_load, err);
 }
 
-static void free_all(folder *f)
+static void free_all(tokenizer_folder *f)
 {
     json_decref(f->tokenizer);
     json_decref(f->config);
@@ -84,7 +74,7 @@ static void free_all(folder *f)
 /* --- special tokens --- */
 
 /* The text of a special token: "</s>" or {"content": "</s>", ...}; NULL: not named. */
-static const json_t *special_text(const folder *f, const char *key)
+static const json_t *special_text(const tokenizer_folder *f, const char *key)
 {
     const json_t *v = json_object_get(f->config, key);
 
@@ -108,7 +98,7 @@ static int32_t first_id(const eai_tokenizer *t, const json_t *v)
 
 /* A name that the vocabulary lacks is an error for bos and eos, whose ids are used; a padding token
  * that would be added beyond the vocabulary is none here. */
-static eai_status find_special(int32_t *out, const eai_tokenizer *t, const folder *f,
+static eai_status find_special(int32_t *out, const eai_tokenizer *t, const tokenizer_folder *f,
                                const char *key, bool is_needed, eai_error *err)
 {
     const json_t *text = special_text(f, key);
@@ -124,7 +114,7 @@ static eai_status find_special(int32_t *out, const eai_tokenizer *t, const folde
     return EAI_OK;
 }
 
-static eai_status find_all_special(eai_tokenizer *t, const folder *f, eai_error *err)
+static eai_status find_all_special(eai_tokenizer *t, const tokenizer_folder *f, eai_error *err)
 {
     EAI_TRY(find_special(&t->bos, t, f, "bos_token", true, err));
     EAI_TRY(find_special(&t->eos, t, f, "eos_token", true, err));
@@ -139,7 +129,7 @@ static eai_status find_all_special(eai_tokenizer *t, const folder *f, eai_error 
 
 /* Where the configuration says whether bos and eos are added, it is right, and tokenizer.json is
  * not: transformers makes a new post-processor then. */
-static eai_status use_flags(eai_tokenizer *t, const folder *f, eai_error *err)
+static eai_status use_flags(eai_tokenizer *t, const tokenizer_folder *f, eai_error *err)
 {
     bool add_bos = false;
     bool add_eos = false;
@@ -170,7 +160,7 @@ static void use_ends(eai_tokenizer *t, const json_t *ids)
 /* --- the chat template --- */
 
 /* The template in tokenizer_config.json: a text, or a list of named ones with a "default". */
-static const json_t *configured_template(const folder *f)
+static const json_t *configured_template(const tokenizer_folder *f)
 {
     const json_t *v = json_object_get(f->config, "chat_template");
     const json_t *entry;
@@ -186,7 +176,7 @@ static const json_t *configured_template(const folder *f)
     return v;
 }
 
-static eai_status use_template(eai_tokenizer *t, const folder *f, eai_error *err)
+static eai_status use_template(eai_tokenizer *t, const tokenizer_folder *f, eai_error *err)
 {
     const json_t *configured = configured_template(f);
     char *path = eai_path_join(f->path, "chat_template.jinja");
@@ -208,28 +198,32 @@ static eai_status use_template(eai_tokenizer *t, const folder *f, eai_error *err
 
 /* --- the whole --- */
 
-static eai_status read_folder(eai_tokenizer **out, folder *f, eai_error *err)
+eai_status tokenizer__use_folder(eai_tokenizer *t, const tokenizer_folder *f, eai_error *err)
+{
+    EAI_TRY(find_all_special(t, f, err));
+    EAI_TRY(use_flags(t, f, err));
+    EAI_TRY(use_template(t, f, err));
+    eai_status st = tokenizer__finish(t, err);
+    if (st != EAI_OK)
+        return eai_error_context(err, st, "%s/tokenizer.json", f->path);
+    use_ends(t, json_object_get(f->generation ? f->generation : f->model_config, "eos_token_id"));
+    return EAI_OK;
+}
+
+static eai_status read_folder(eai_tokenizer **out, tokenizer_folder *f, eai_error *err)
 {
     EAI_TRY(load_all(f, err));
     eai_status st = tokenizer__read_json(out, f->tokenizer, err);
-    if (st == EAI_OK) {
-        json_decref(f->tokenizer); /* the largest of all, and no longer needed */
-        f->tokenizer = NULL;
-        EAI_TRY(find_all_special(*out, f, err));
-        EAI_TRY(use_flags(*out, f, err));
-        EAI_TRY(use_template(*out, f, err));
-        st = tokenizer__finish(*out, err);
-    }
     if (st != EAI_OK)
         return eai_error_context(err, st, "%s/tokenizer.json", f->path);
-    use_ends(*out,
-             json_object_get(f->generation ? f->generation : f->model_config, "eos_token_id"));
-    return EAI_OK;
+    json_decref(f->tokenizer); /* the largest of all, and no longer needed */
+    f->tokenizer = NULL;
+    return tokenizer__use_folder(*out, f, err);
 }
 
 eai_status tokenizer__from_folder(eai_tokenizer **out, const char *path, eai_error *err)
 {
-    folder f = {.path = path};
+    tokenizer_folder f = {.path = path};
     eai_tokenizer *t = NULL;
 
     *out = NULL;

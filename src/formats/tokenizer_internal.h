@@ -463,6 +463,20 @@ EAI_CHECKED eai_status tokenizer__read_json(eai_tokenizer **out, const json_t *r
 
 /* --- tokenizer_folder.c --- */
 
+/* A folder's small files; NULL: absent. */
+typedef struct tokenizer_folder {
+    const char *path;
+    json_t *tokenizer;
+    json_t *config;
+    json_t *special_map;
+    json_t *generation;
+    json_t *model_config;
+} tokenizer_folder;
+
+/* Special tokens, what is put around texts, and the chat template, as the small files beside `t`'s
+ * tokenizer.json say; finishes it. */
+EAI_CHECKED eai_status tokenizer__use_folder(eai_tokenizer *t, const tokenizer_folder *f,
+                                             eai_error *err);
 EAI_CHECKED eai_status tokenizer__from_folder(eai_tokenizer **out, const char *folder,
                                               eai_error *err);
 /* From the folder that the file `path`, or a model of that name, lies in. */

@@ -161,9 +161,9 @@ static eai_status read_values(eai_parameter *p, const eai_weights *w, eai_error 
     return EAI_OK;
 }
 
-static eai_status load_weights(eai_adapter **out, const eai_model *m, lora__layer *layers,
-                               bool whole[LORA_N_WHOLE], const eai_adapter_opts *opts,
-                               const eai_weights *w, eai_error *err)
+eai_status lora__read_weights(eai_adapter **out, const eai_model *m, lora__layer *layers,
+                              bool whole[LORA_N_WHOLE], const eai_adapter_opts *opts,
+                              const eai_weights *w, eai_error *err)
 {
     eai_adapter *a = NULL;
     eai_status st = choose_layers(layers, whole, m, w, err);
@@ -200,7 +200,7 @@ eai_status eai_adapter_load(eai_adapter **out, const eai_model *m, const char *f
     if (st == EAI_OK)
         st = eai_weights_open(&w, path, err);
     if (st == EAI_OK)
-        st = load_weights(out, m, layers, whole, &opts, w, err);
+        st = lora__read_weights(out, m, layers, whole, &opts, w, err);
 done:
     eai_weights_close(w);
     eai_free(path);

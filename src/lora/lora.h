@@ -68,6 +68,12 @@ eai_status lora__load_config(eai_adapter_opts *o, lora__layer *layers, bool whol
                              const eai_model *m, const char *folder, eai_error *err);
 void lora__write_config(eai_strbuf *b, const eai_adapter *a, const char *base_name);
 
+/* adapter_file.c: the adapter whose tensors are in `w`, which say what layers it changes: marks
+ * them in layers [n_linears] and in `whole`, which have the numbers of the config. */
+eai_status lora__read_weights(eai_adapter **out, const eai_model *m, lora__layer *layers,
+                              bool whole[LORA_N_WHOLE], const eai_adapter_opts *opts,
+                              const eai_weights *w, eai_error *err);
+
 /* pattern.c: out[i] says whether `key` of a rank_pattern or alpha_pattern stands for layer i. */
 eai_status lora__match_pattern(bool *out, const char *key, const eai_model_linear *linears,
                                size_t n, eai_error *err);

@@ -439,3 +439,337 @@ for name, c in adapters.items():
     put("adapter_config", name, json.dumps(c).encode())
 for n in (1, 20, 50, 90):
     put("adapter_config", f"cut_at_{n}", json.dumps(adapters["whole"]).encode()[:n])
+
+# --- adapter_weights: adapter_model.safetensors of rank 1 over a model of one layer and width 4 ---
+
+
+def tensors_file(tensors, metadata=None):
+    header, data = {"__metadata__": metadata} if metadata else {}, b""
+    for name, (dtype, shape, values) in tensors.items():
+        header[name] = entry(dtype, shape, len(data), len(data) + len(values))
+        data += values
+    return safetensors(header, data)
+
+
+def floats(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def pair(layer, a=floats(1, 2, 3, 4), b=floats(5, 6, 7, 8)):
+    key = f"base_model.model.model.layers.0.{layer}."
+    return {key + "lora_A.weight": ("F32", [1, 4], a), key + "lora_B.weight": ("F32", [4, 1], b)}
+
+
+q_pair = pair("self_attn.q_proj")
+q_a, q_b = q_pair
+head = {"base_model.model.lm_head.weight": ("BF16", [4, 4], bytes(32))}
+adapter_files = {
+    "whole": {**q_pair, **pair("mlp.down_proj")},
+    "f16": {q_a: ("F16", [1, 4], bytes(8)), q_b: ("BF16", [4, 1], bytes(8))},
+    "head": {**q_pair, **head, "base_model.model.model.embed_tokens.weight": ("F32", [4, 4], bytes(64))},
+    "head_alone": head,
+    "a_alone": {q_a: q_pair[q_a]},
+    "rank_2": {q_a: ("F32", [2, 4], bytes(32)), q_b: ("F32", [4, 2], bytes(32))},
+    "nan": pair("self_attn.q_proj", floats(1, 2, float("nan"), 4)),
+    "infinite": pair("self_attn.q_proj", floats(1, 2, 3, 4), floats(5, float("-inf"), 7, 8)),
+    "integers": {**q_pair, q_b: ("I32", [4, 1], bytes(16))},
+    "other_layer": pair("self_attn.q_proj.lora_A"),
+    "layer_1": {name.replace("layers.0", "layers.1"): t for name, t in q_pair.items()},
+    "scalar": {**q_pair, q_b: ("F32", [], bytes(4))},
+    "no_elements": {q_a: ("F32", [0, 4], b""), q_b: ("F32", [4, 0], b"")},
+    "none": {},
+}
+for name, tensors in adapter_files.items():
+    put("adapter_weights", name, tensors_file(tensors, {"format": "pt"}))
+
+# --- checkpoint: state.safetensors of the trainer in fuzz_checkpoint.c after two of its four steps ---
+
+settings = {
+    "accumulation": "1", "batch_tokens": "8", "beta1": "0.90000000000000002", "beta2": "0.999", "eps": "1e-08",
+    "learning_rate": "0.00020000000000000001", "max_grad_norm": "1", "parameters": "2", "schedule": "linear", "seed": "0",
+    "steps": "4", "training_data": "baa0112f34cd9d72", "warmup": "0", "weight_decay": "0.01",
+}
+state = {"format": "efficientai-checkpoint", "version": "2", "step": "2", "epoch": "1", "batch": "1",
+         **{"setting." + k: v for k, v in settings.items()}}
+key_a, key_b = (k for k in q_pair)
+tensors = {}
+for kind in ("parameter", "exp_avg", "exp_avg_sq", "best"):
+    tensors[f"{kind}.{key_a}"] = ("F32", [1, 4], floats(1, 2, 3, 4))
+    tensors[f"{kind}.{key_b}"] = ("F32", [4, 1], floats(5, 6, 7, 8))
+tensors["losses"] = ("F32", [2], floats(1.5, 1.25))
+
+
+def validations(*rows):
+    return ("F64", [len(rows), 2], b"".join(struct.pack("<2d", *row) for row in rows))
+
+
+tensors["validation"] = validations((1, 0.5))
+
+
+def without(values, *names):
+    return {k: v for k, v in values.items() if k not in names}
+
+
+checkpoints = {
+    "whole": (tensors, state),
+    "at_the_start": ({**without(tensors, "losses"), "losses": ("F32", [0], b""), "validation": validations()},
+                     {**state, "step": "0", "epoch": "0", "batch": "0"}),
+    "no_best": (without(tensors, f"best.{key_a}"), state),
+    "validations_back": ({**tensors, "validation": validations((2, 0.5), (1, 0.25))}, state),
+    "validations_beyond": ({**tensors, "validation": validations((1, 0.5), (3, 0.25))}, state),
+    "validations_nan": ({**tensors, "validation": validations((float("nan"), 0.5))}, state),
+    "validations_fraction": ({**tensors, "validation": validations((1, 0.5), (1.5, 0.25))}, state),
+    "validations_losses_nan": ({**tensors, "validation": validations((1, float("nan")), (2, 0.25))}, state),
+    "losses_three": ({**tensors, "losses": ("F32", [3], floats(1, 2, 3))}, state),
+    "losses_matrix": ({**tensors, "losses": ("F32", [2, 1], floats(1, 2))}, state),
+    "moment_f64": ({**tensors, f"exp_avg.{key_a}": ("F64", [1, 4], bytes(32))}, state),
+    "moment_turned": ({**tensors, f"exp_avg.{key_a}": ("F32", [4, 1], bytes(16))}, state),
+    "parameter_missing": (without(tensors, f"parameter.{key_b}"), state),
+    "step_beyond": ({**tensors, "losses": ("F32", [5], bytes(20))}, {**state, "step": "5"}),
+    "step_negative": (tensors, {**state, "step": "-1"}),
+    "step_huge": (tensors, {**state, "step": "9" * 30}),
+    "step_text": (tensors, {**state, "step": "2 "}),
+    "epoch_huge": (tensors, {**state, "epoch": "9223372036854775807"}),
+    "batch_beyond": (tensors, {**state, "batch": "2"}),
+    "other_data": (tensors, {**state, "setting.training_data": "0" * 16}),
+    "other_version": (tensors, {**state, "version": "1"}),
+    "no_settings": (tensors, {k: v for k, v in state.items() if not k.startswith("setting.")}),
+    "no_metadata": (tensors, None),
+}
+for name, (t, m) in checkpoints.items():
+    put("checkpoint", name, tensors_file(t, m))
+
+# --- model_gguf: sizes in the metadata, tensors that fit them or not ---
+
+
+def number(key, value):
+    return meta(key, 4, struct.pack("<I", value))
+
+
+def real(key, value):
+    return meta(key, 6, struct.pack("<f", value))
+
+
+def model_metas(arch="llama", **changes):
+    sizes = {"block_count": 1, "embedding_length": 4, "feed_forward_length": 4, "context_length": 8,
+             "attention.head_count": 1, "attention.layer_norm_rms_epsilon": 1e-5, **changes}
+    rows = [meta("general.architecture", 8, text(arch))]
+    for key, value in sizes.items():
+        if value is not None:
+            rows.append((real if isinstance(value, float) else number)(f"{arch}.{key}", value))
+    return rows
+
+
+block = ["attn_norm", "ffn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
+names = ["token_embd", "output_norm"] + ["blk.0." + n for n in block]
+
+
+def model_file(metas, names=tuple(names), extra=(), wide=()):
+    rows, data = [], b""
+    for name in (*names, *extra):
+        ne = [4] if name.endswith("norm") else [8, 4] if name in wide else [4, 4]
+        rows.append(tensor(name + ".weight", ne, 0, len(data)))
+        data += bytes((4 * ne[0] * (ne[1] if len(ne) > 1 else 1) + 31) // 32 * 32)
+    return gguf(metas, rows, data)
+
+
+models = {
+    "llama": model_file(model_metas()),
+    "head": model_file(model_metas(), extra=["output"]),
+    "qwen3": model_file(model_metas("qwen3", **{"attention.key_length": 4}), extra=["blk.0.attn_q_norm", "blk.0.attn_k_norm"]),
+    "gemma3": model_file(model_metas("gemma3", **{"attention.sliding_window": 2, "attention.key_length": 4}), extra=[
+        "blk.0." + n for n in ("post_attention_norm", "post_ffw_norm", "attn_q_norm", "attn_k_norm")]),
+    "table": model_file(model_metas(), extra=["rope_freqs"]),
+    "layers_two": model_file(model_metas(block_count=2)),
+    "layers_none": model_file(model_metas(block_count=0)),
+    "layers_many": model_file(model_metas(block_count=4294967295)),
+    "heads_none": model_file(model_metas(**{"attention.head_count": 0})),
+    "heads_three": model_file(model_metas(**{"attention.head_count": 3})),
+    "heads_odd": model_file(model_metas(**{"attention.key_length": 3})),
+    "key_value_heads": model_file(model_metas(**{"attention.head_count": 2, "attention.head_count_kv": 4})),
+    "width_huge": model_file(model_metas(embedding_length=4294967295)),
+    "epsilon_nan": model_file(model_metas(**{"attention.layer_norm_rms_epsilon": float("nan")})),
+    "base_zero": model_file(model_metas(**{"rope.freq_base": 0.0})),
+    "no_context": model_file(model_metas(context_length=None)),
+    "wide": model_file(model_metas(), wide=["blk.0.ffn_up"]),
+    "no_norm": model_file(model_metas(), names=[n for n in names if n != "output_norm"]),
+    "other": model_file(model_metas("bert")),
+    "scaling": model_file(model_metas(**{"rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 4}) + [
+        meta("llama.rope.scaling.type", 8, text("yarn"))]),
+    "sizes_as_text": model_file([meta("general.architecture", 8, text("llama")), meta("llama.block_count", 8, text("1"))]),
+}
+for name, data in models.items():
+    put("model_gguf", name, data)
+
+# --- tokenizer_config: the small files beside a tokenizer.json with the tokens <s>, </s> and a ---
+
+folders = {
+    "whole": {"config": {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": "</s>", "add_bos_token": True,
+                         "add_eos_token": True, "chat_template": "{{ messages }}"},
+              "special_map": {"unk_token": "a"}, "generation": {"eos_token_id": [1, 2]}, "model_config": {"bos_token_id": 0}},
+    "ids": {"model_config": {"bos_token_id": 0, "eos_token_id": [1]}},
+    "ids_beyond": {"model_config": {"bos_token_id": 3, "eos_token_id": -1}, "generation": {"eos_token_id": 2**62}},
+    "ids_many": {"generation": {"eos_token_id": list(range(400))}},
+    "ids_text": {"generation": {"eos_token_id": "</s>"}},
+    "special_unknown": {"config": {"bos_token": "<b>"}},
+    "pad_unknown": {"config": {"pad_token": "<p>", "bos_token": None}},
+    "special_number": {"config": {"bos_token": 1, "eos_token": {"content": 1}}},
+    "special_nul": {"config": {"bos_token": "<s>\0"}},
+    "flags_text": {"config": {"add_bos_token": "yes"}},
+    "flags_without_ids": {"config": {"add_bos_token": True, "add_eos_token": True}},
+    "templates": {"config": {"chat_template": [{"name": "tools", "template": "x"}, {"name": "default", "template": "y"}]}},
+    "templates_odd": {"config": {"chat_template": [1, {"name": "default", "template": 2}, {}]}},
+    "template_empty": {"config": {"chat_template": ""}},
+    "none": {},
+    "lists": {"config": [], "special_map": 1, "generation": None},
+}
+for name, c in folders.items():
+    put("tokenizer_config", name, json.dumps(c).encode())
+
+# --- hub_listing: the pattern of --file, a line, and what the hub answers ---
+
+commit, sha256, sha1 = "0123456789abcdef" * 2 + "01234567", "ab" * 32, "cd" * 20
+
+
+def listing(*files, pattern="", **changes):
+    return f"{pattern}\n".encode() + json.dumps(
+        {"sha": commit, "cardData": {"license": "mit"}, "siblings": [f if isinstance(f, dict) else small(f) for f in files],
+         **changes}).encode()
+
+
+def small(name, size=3):
+    return {"rfilename": name, "size": size, "blobId": sha1}
+
+
+def large(name, size=1 << 33, oid=sha256):
+    return {"rfilename": name, "size": 100, "blobId": sha1, "lfs": {"sha256": oid, "size": size}}
+
+
+listings = {
+    "safetensors": listing(large("model.safetensors"), "config.json", "tokenizer.json", "README.md"),
+    "parts": listing(large("model-00001-of-00002.safetensors"), large("model-00002-of-00002.safetensors"),
+                     "model.safetensors.index.json", "config.json"),
+    "gguf": listing(large("m.gguf"), "README.md"),
+    "ggufs": listing(large("a.gguf"), large("b.gguf")),
+    "gguf_parts": listing(large("a-00001-of-00002.gguf"), large("a-00002-of-00002.gguf")),
+    "adapter": listing(large("adapter_model.safetensors"), "adapter_config.json"),
+    "pattern": listing(large("q4/a.gguf"), large("q8/b.gguf"), pattern="*q8*"),
+    "pattern_odd": listing(large("a.gguf"), pattern="[[:a"),
+    "pattern_slow": listing(large("a" * 60 + ".gguf"), pattern="*a" * 30),
+    "pattern_none": listing(large("a.gguf"), pattern="x"),
+    "nothing": listing("README.md"),
+    "empty": listing(),
+    "folders": listing(large("a/b/c.safetensors"), "a/config.json"),
+    "up": listing("../config.json"),
+    "up_inside": listing("a/../../x.gguf"),
+    "root": listing("/etc/passwd"),
+    "backslash": listing("a\\b"),
+    "control": listing("a\u009bb", "c\x7f"),
+    "long": listing("a" * 300),
+    "twice": listing("config.json", "config.json"),
+    "size_negative": listing(small("a", -1)),
+    "size_huge": listing(large("a", 2**62)),
+    "size_missing": listing({"rfilename": "a"}),
+    "oid_short": listing(large("a", 1, "ab")),
+    "oid_upper": listing(large("a", 1, "AB" * 32)),
+    "lfs_text": listing({"rfilename": "a", "size": 1, "lfs": "x"}),
+    "no_commit": listing("a", sha="main"),
+    "licence_list": listing(large("m.gguf"), cardData={"license": ["mit"]}),
+    "licence_long": listing(large("m.gguf"), cardData={"license": "l" * 65}),
+    "siblings_object": listing(siblings={}),
+    "cut": listing(large("model.safetensors"))[:90],
+}
+for name, data in listings.items():
+    put("hub_listing", name, data)
+
+# --- hub_manifest ---
+
+one = {"name": "m.gguf", "bytes": 3, "sha256": sha256}
+manifest = {"repository": "org/name", "licence": "mit", "model": "m.gguf", "commit": commit, "files": [one]}
+manifests = {
+    "whole": manifest,
+    "folder": {**manifest, "model": "", "files": [{**one, "name": f"model-0000{i}-of-00002.safetensors"} for i in (1, 2)]},
+    "empty": {**manifest, "model": "", "files": []},
+    "model_elsewhere": {**manifest, "model": "../m.gguf"},
+    "twice": {**manifest, "files": [one, one]},
+    "up": {**manifest, "files": [{**one, "name": "../m.gguf"}]},
+    "name_nul": {**manifest, "files": [one, {**one, "name": "m.gguf\0x"}]},
+    "bytes_negative": {**manifest, "files": [{**one, "bytes": -3}]},
+    "bytes_huge": {**manifest, "files": [{**one, "bytes": (1 << 50) + 1}]},
+    "bytes_real": {**manifest, "files": [{**one, "bytes": 3.0}]},
+    "sha256_short": {**manifest, "files": [{**one, "sha256": sha256[1:]}]},
+    "commit_short": {**manifest, "commit": commit[1:]},
+    "no_licence": without(manifest, "licence"),
+    "licence_long": {**manifest, "licence": "\u00e9" * 40},
+    "files_object": {**manifest, "files": {}},
+    "list": [manifest],
+}
+for name, c in manifests.items():
+    put("hub_manifest", name, json.dumps(c).encode())
+for n in (0, 1, 40, 100):
+    put("hub_manifest", f"cut_at_{n}", json.dumps(manifest).encode()[:n])
+
+# --- hub_name: what follows "hf:" ---
+
+for k, name in enumerate((
+    "org/name", "org/name@main", "Qwen/Qwen2.5-0.5B_x@refs/pr/1", "org/name@" + commit, "", "name", "/name", "org/", "org/a/b",
+    "../a", "org/..", "org/a..b", "-org/a", "org/a.", "org/a@", "org/a@../", "org/a@x/../y", "org/a@x//y", "org/a b", "org/a@b%2Fc",
+    "org@main/a", "org/\u00e9", "o/" + "n" * 96, "o/" + "n" * 97, "o/n@" + "r/" * 99 + "r", "o/n@" + "r" * 201, "org/a\0b", "a\u0085b/c",
+)):
+    put("hub_name", f"name_{k:02}", name.encode())
+
+# --- http_headers: the head of an answer ---
+
+heads = {
+    "ok": "HTTP/1.1 200 OK\r\nContent-Length: 100\r\nETag: \"abc\"\r\nContent-Type: text/html\r\n\r\n",
+    "range": "HTTP/2 206 \r\ncontent-range: bytes 100-199/200\r\ncontent-length: 100\r\netag: W/\"abc\"\r\n\r\n",
+    "busy": "HTTP/1.1 429 Too Many\r\nRetry-After: 3\r\n\r\n",
+    "two": "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nRETRY-AFTER: Wed, 21 Oct\r\n\r\n",
+    "status_alone": "HTTP/1.1 200",
+    "status_short": "HTTP/1.1 20",
+    "status_none": "HTTP/1.1\r\n",
+    "status_words": "HTTP/1.1 two\r\nHTTP/1.1  200\r\n",
+    "status_long": "HTTP/1.1 99999999999999999999\r\n",
+    "length_negative": "HTTP/1.1 200\r\nContent-Length: -5\r\n",
+    "length_huge": "HTTP/1.1 200\r\nContent-Length: 99999999999999999999\r\n",
+    "length_words": "HTTP/1.1 200\r\nContent-Length: five\r\nContent-Length:\r\nContent-Length\r\n",
+    "etag_long": "HTTP/1.1 200\r\nETag: \"" + "x" * 300 + "\"\r\n",
+    "etag_nul": "HTTP/1.1 200\r\nETag: \"a\0b\"\r\n",
+    "range_negative": "HTTP/1.1 206\r\nContent-Range: bytes -1-199/200\r\n",
+    "range_star": "HTTP/1.1 206\r\nContent-Range: bytes 0-199/*\r\n",
+    "range_huge": "HTTP/1.1 206\r\nContent-Range: bytes 0-1/18446744073709551616\r\n",
+    "range_back": "HTTP/1.1 206\r\nContent-Range: bytes 9-1/200\r\n",
+    "range_beyond": "HTTP/1.1 206\r\nContent-Range: bytes 0-200/200\r\n",
+    "range_blanks": "HTTP/1.1 206\r\nContent-Range: bytes 0 - 1 / 2\r\n",
+    "blank_name": ": x\r\n\r\n :\r\n",
+}
+for name, data in heads.items():
+    put("http_headers", name, data.encode())
+
+# --- options_config: the file of --config ---
+
+configs = {
+    "whole": {"flag": True, "count": 3, "learning_rate": 0.25, "text": "a\u00e9", "kind": "two", "path": "/x"},
+    "defaults": {"count": None, "kind": None},
+    "empty": {},
+    "misspelt": {"cuont": 3},
+    "twice": {"learning-rate": 0.1, "learning_rate": 0.2},
+    "count_real": {"count": 3.0},
+    "count_huge": {"count": 257},
+    "count_text": {"count": "3"},
+    "rate_above": {"learning-rate": 1.5},
+    "flag_number": {"flag": 1},
+    "kind_other": {"kind": "three"},
+    "kind_part": {"kind": "on"},
+    "text_nul": {"text": "a\0b"},
+    "text_list": {"text": ["a", {"b": 1}]},
+    "value_long": {"count": "x" * 400},
+    "key_long": {"k" * 400: 1},
+    "key_format": {"%s%n": "%s%n"},
+    "list": [1],
+    "number": 1,
+}
+for name, c in configs.items():
+    put("options_config", name, json.dumps(c).encode())
+for n in (0, 1, 30, 60):
+    put("options_config", f"cut_at_{n}", json.dumps(configs["whole"]).encode()[:n])
