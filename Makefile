@@ -25,7 +25,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-lora interop fuzz arm64 clean
+.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora interop fuzz fuzz-all arm64 clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -92,6 +92,9 @@ coverage: setup ## line coverage of the tests, a page in build-coverage/report; 
 bench: build ## GFLOP/s of products: instruction sets, storage types, shapes (ARGS='--threads 1')
 	@build/tests/bench_products $(ARGS)
 
+bench-loading: build model ## the share of checking in loading a model; fails above 1 % (ARGS='FILE...' for others)
+	@build/tests/bench_loading $(or $(ARGS),"$$($(EFFICIENTAI) models path)")
+
 bench-lora: command model ## LoRA training beside transformers + PEFT: tokens/s, memory, start (SHORT=1: once; ROUNDS=3)
 	@EFFICIENTAI_REQUIRE_PEERS=1 sh tools/peers.sh python3 tools/bench_lora.py --rounds $(or $(ROUNDS),3) \
 		$(if $(SHORT),--short) $(if $(MODEL),--model $(MODEL)) $(ARGS)
@@ -99,9 +102,13 @@ bench-lora: command model ## LoRA training beside transformers + PEFT: tokens/s,
 interop: build ## proofs by PEFT, transformers and others that they read our files and we theirs
 	@sh tools/peers.sh python3 tools/interop.py $(ARGS)
 
-fuzz: setup ## feed TARGET (a tests/fuzz/fuzz_TARGET.c) with random input for SECONDS=60
+fuzz: setup ## feed TARGET (a tests/fuzz/fuzz_TARGET.c) with random input for SECONDS=60, or RUNS= of it
 	@sh tools/setup.sh fuzz
-	@JOBS=$(JOBS) sh tools/fuzz.sh "$(TARGET)" "$(or $(SECONDS),60)"
+	@JOBS=$(JOBS) sh tools/fuzz.sh "$(TARGET)" "$(or $(SECONDS),60)" $(RUNS)
+
+fuzz-all: setup ## the same with every target, one after the other, and a table
+	@sh tools/setup.sh fuzz
+	@JOBS=$(JOBS) sh tools/fuzz.sh all "$(or $(SECONDS),60)" $(RUNS)
 
 arm64: setup ## build for 64-bit ARM and test it under qemu (on Debian, the first time as root)
 	@sh tools/setup.sh arm64

@@ -135,9 +135,8 @@ static void test_the_head_of_an_answer(void **state)
     assert_int_equal(r.retry_after, 3);
     assert_string_equal(r.content_range, "bytes 1-100/200");
     assert_string_equal(r.etag, "");
-    memset(etag, 'x', sizeof(etag)); /* too long: as good as none */
-    memcpy(etag, "ETag:", 5);
-    http__take_header(&r, etag, sizeof(etag));
+    int n = snprintf(etag, sizeof(etag), "ETag: \"%0280d\"", 1); /* too long: as good as none */
+    http__take_header(&r, etag, (size_t)n);
     assert_string_equal(r.etag, "");
     take_lines(&r, (const char *const[]){"HTTP/1.1 9999999999\r\n", NULL});
     assert_int_equal(r.status, 999);

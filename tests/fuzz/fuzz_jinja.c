@@ -11,6 +11,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define MAX_SIZE 1024
+
 static const char variables_text[] =
     "{\"messages\": [{\"role\": \"system\", \"content\": \"Be \\u00e9 brief.\"},"
     " {\"role\": \"user\", \"content\": \" a b \\n\"}, {\"role\": \"assistant\", \"content\": "
@@ -30,13 +32,15 @@ static void check_refusal(eai_status st, const eai_error *err)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const jinja_limits limits = {
-        .steps = 200000, .memory_bytes = (size_t)1 << 24, .output_bytes = (size_t)1 << 20};
+        .steps = 20000, .memory_bytes = (size_t)1 << 20, .output_bytes = (size_t)1 << 16};
     static json_t *variables;
     eai_error err = EAI_ERROR_INIT;
     jinja_template *t = NULL;
     char *text = NULL;
     size_t n = 0;
 
+    if (size > MAX_SIZE)
+        return -1; /* longer ones take their time and show nothing new */
     if (!variables)
         variables = json_loads(variables_text, 0, NULL);
     eai_status st = jinja__template_parse(&t, (const char *)data, size, &err);

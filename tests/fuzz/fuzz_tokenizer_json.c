@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MAX_TEXT 2048
+#define MAX_TEXT 256
 
 static void check_decoding(const eai_tokenizer *t, const int32_t *ids, size_t n_ids)
 {
