@@ -113,12 +113,14 @@ EAI_API const char *const *eai_tokenizer_pre_names(void);
 
 enum {
     EAI_TOKENIZE_PLAIN = 0,
-    EAI_TOKENIZE_ADD_SPECIAL =
-        1, /* put bos in front (eos behind), whatever the tokenizer's file says */
+    EAI_TOKENIZE_ADD_START = 1, /* put in front (bos) what the tokenizer's file says */
     EAI_TOKENIZE_PARSE_SPECIAL =
-        2,                    /* "<|im_end|>" in the text is that one token, not its letters */
-    EAI_TOKENIZE_CONTINUE = 4 /* the text goes on from an earlier one: no space of the tokenizer's
-                                 is put in front of it, and none of its own is taken off there */
+        2,                     /* "<|im_end|>" in the text is that one token, not its letters */
+    EAI_TOKENIZE_CONTINUE = 4, /* the text goes on from an earlier one: no space of the tokenizer's
+                                  is put in front of it, and none of its own is taken off there */
+    EAI_TOKENIZE_ADD_END = 8,  /* put behind (eos) what the tokenizer's file says; not for a text
+                                  that goes on, as the prompt of an answer does */
+    EAI_TOKENIZE_ADD_SPECIAL = EAI_TOKENIZE_ADD_START | EAI_TOKENIZE_ADD_END
 };
 
 /* The ids of `n` bytes of text. *ids is the caller's, freed with eai_free(); never NULL on success.

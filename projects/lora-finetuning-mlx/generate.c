@@ -116,7 +116,7 @@ static eai_status prompt_ids(int32_t **ids, size_t *n, const session *s, const g
     *ids = NULL;
     if (a->raw)
         return eai_tokenizer_encode(ids, n, s->tokenizer, a->prompt, strlen(a->prompt),
-                                    EAI_TOKENIZE_ADD_SPECIAL, err);
+                                    EAI_TOKENIZE_ADD_START, err);
     EAI_TRY(eai_chat_template_for(&chat, s->tokenizer, 0, err));
     eai_chat_message messages[2] = {{"system", a->system}, {"user", a->prompt}};
     const eai_chat_message *first = a->system ? messages : messages + 1;

@@ -82,7 +82,7 @@ static eai_status tokenize(int32_t **ids, size_t *n_ids, size_t *n_expected, con
             return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a prompt");
         n_text = strlen(text);
     }
-    unsigned flags = chat ? EAI_TOKENIZE_PARSE_SPECIAL : EAI_TOKENIZE_ADD_SPECIAL;
+    unsigned flags = chat ? EAI_TOKENIZE_PARSE_SPECIAL : EAI_TOKENIZE_ADD_START;
     eai_status st = eai_tokenizer_encode(ids, n_ids, t, text, n_text, flags, err);
     eai_free(text);
     if (st == EAI_OK) {

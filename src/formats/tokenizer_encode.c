@@ -199,9 +199,10 @@ static eai_status encode_segment(encoder *e, const tokenizer_view *v, eai_error 
 
 /* --- the calls --- */
 
-static eai_status push_all(encoder *e, const int32_t *ids, size_t n, size_t start, eai_error *err)
+static eai_status push_all(encoder *e, unsigned flag, const int32_t *ids, size_t n, size_t start,
+                           eai_error *err)
 {
-    for (size_t i = 0; i < n && (e->flags & EAI_TOKENIZE_ADD_SPECIAL); i++)
+    for (size_t i = 0; i < n && (e->flags & flag); i++)
         EAI_TRY(tokenizer__push(&e->work.out, ids[i], start, err));
     return EAI_OK;
 }
@@ -217,9 +218,9 @@ static eai_status encode_all(encoder *e, const char *text, size_t n, eai_error *
     EAI_TRY(tokenizer__work_init(&e->work, e->t, n, err));
     e->work.out.want_starts = want_starts;
     e->work.continues = (e->flags & EAI_TOKENIZE_CONTINUE) != 0;
-    EAI_TRY(push_all(e, e->t->prefix, e->t->n_prefix, 0, err));
+    EAI_TRY(push_all(e, EAI_TOKENIZE_ADD_START, e->t->prefix, e->t->n_prefix, 0, err));
     EAI_TRY(cut_added(e, &e->t->added, &v, encode_segment, err));
-    EAI_TRY(push_all(e, e->t->suffix_ids, e->t->n_suffix_ids, n, err));
+    EAI_TRY(push_all(e, EAI_TOKENIZE_ADD_END, e->t->suffix_ids, e->t->n_suffix_ids, n, err));
     if (!e->work.out.ids) { /* an empty list is a list */
         EAI_TRY(tokenizer__push(&e->work.out, 0, 0, err));
         e->work.out.n = 0;

@@ -109,8 +109,7 @@ static eai_status add_plain(eai_dataset *d, const eai_tokenizer *t, const char *
     uint8_t *mask = NULL;
     int32_t eos = eai_tokenizer_eos(t);
 
-    st = eai_tokenizer_encode(&ids[0], &n[0], t, given, strlen(given), EAI_TOKENIZE_ADD_SPECIAL,
-                              err);
+    st = eai_tokenizer_encode(&ids[0], &n[0], t, given, strlen(given), EAI_TOKENIZE_ADD_START, err);
     if (st == EAI_OK)
         st = eai_tokenizer_encode(&ids[1], &n[1], t, learned, strlen(learned),
                                   *given ? EAI_TOKENIZE_CONTINUE : EAI_TOKENIZE_PLAIN, err);

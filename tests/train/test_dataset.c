@@ -207,6 +207,26 @@ static void long_examples_are_cut_and_empty_ones_left_out(void **state)
                  &err, "seq-len 4");
 }
 
+/* A row of JSON becomes these ids, of which the first n_given are not learned. */
+static void check_row(const eai_tokenizer *t, const char *row, const int32_t *ids, size_t n,
+                      size_t n_given)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_rows *rows = NULL;
+    eai_dataset *d = NULL;
+    const eai_batch *b;
+    eai_dataset_opts opts = {32, 1, false, false, false, 0};
+    assert_ok(eai_rows_parse(&rows, row, strlen(row), "r", &err), &err);
+    assert_ok(eai_dataset_create(&d, rows, t, &opts, &err), &err);
+    assert_ok(eai_dataset_next(&b, d, &err), &err);
+    assert_int_equal(b->n_used, n);
+    assert_memory_equal(b->ids, ids, n * sizeof(int32_t));
+    for (size_t k = 1; k < n; k++)
+        assert_int_equal(b->targets[k - 1], k < n_given ? EAI_IGNORE_TARGET : ids[k]);
+    eai_dataset_free(d);
+    eai_rows_free(rows);
+}
+
 /* A prompt and what completes it are one text: the tokenizer's space is in front of the first only.
  */
 static void a_completion_goes_on_from_its_prompt(void **state)
@@ -227,23 +247,42 @@ static void a_completion_goes_on_from_its_prompt(void **state)
     eai_error err = EAI_ERROR_INIT;
     eai_tokenizer *t = NULL;
     assert_ok(eai_tokenizer_parse_json(&t, tokenizer, strlen(tokenizer), "t", &err), &err);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        eai_rows *rows = NULL;
-        eai_dataset *d = NULL;
-        const eai_batch *b;
-        eai_dataset_opts opts = {32, 1, false, false, false, 0};
-        assert_ok(eai_rows_parse(&rows, cases[i].row, strlen(cases[i].row), "r", &err), &err);
-        assert_ok(eai_dataset_create(&d, rows, t, &opts, &err), &err);
-        assert_ok(eai_dataset_next(&b, d, &err), &err);
-        assert_int_equal(b->n_used, cases[i].n);
-        assert_memory_equal(b->ids, cases[i].ids, cases[i].n * sizeof(int32_t));
-        for (size_t k = 1; k < cases[i].n; k++)
-            assert_int_equal(b->targets[k - 1],
-                             k < cases[i].n_given ? EAI_IGNORE_TARGET : cases[i].ids[k]);
-        eai_dataset_free(d);
-        eai_rows_free(rows);
-    }
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check_row(t, cases[i].row, cases[i].ids, cases[i].n, cases[i].n_given);
     eai_tokenizer_free(t);
+}
+
+/* bos comes before the prompt; eos ends the answer and is learned, whether the tokenizer adds it to
+ * texts or not. */
+static void the_end_token_comes_after_the_answer(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"<s>", "</s>", "a", "b"};
+    static const int32_t types[] = {EAI_TOKEN_CONTROL, EAI_TOKEN_CONTROL, EAI_TOKEN_NORMAL,
+                                    EAI_TOKEN_NORMAL};
+    static const struct {
+        const char *row;
+        int32_t ids[4];
+        size_t n, n_given;
+    } cases[] = {
+        {"{\"prompt\": \"a\", \"completion\": \"b\"}", {0, 2, 3, 1}, 4, 2},
+        {"{\"text\": \"ab\"}", {0, 2, 3, 1}, 4, 1},
+    };
+    eai_tokenizer_opts o = EAI_TOKENIZER_OPTS_INIT;
+    o.tokens = tokens;
+    o.token_types = types;
+    o.n_tokens = 4;
+    o.bos = 0;
+    o.eos = 1;
+    o.add_bos = true;
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        eai_error err = EAI_ERROR_INIT;
+        eai_tokenizer *t = NULL;
+        o.add_eos = i % 2 != 0;
+        assert_ok(eai_tokenizer_create(&t, &o, &err), &err);
+        check_row(t, cases[i / 2].row, cases[i / 2].ids, cases[i / 2].n, cases[i / 2].n_given);
+        eai_tokenizer_free(t);
+    }
 }
 
 int main(void)
@@ -254,6 +293,7 @@ int main(void)
         cmocka_unit_test(order_depends_on_seed_and_epoch_only),
         cmocka_unit_test(a_position_can_be_restored),
         cmocka_unit_test(a_completion_goes_on_from_its_prompt),
+        cmocka_unit_test(the_end_token_comes_after_the_answer),
         cmocka_unit_test(long_examples_are_cut_and_empty_ones_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
