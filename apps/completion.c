@@ -33,19 +33,34 @@ static void offer_names(catalog *c, const char *word, FILE *out)
     catalog_free_names(names, n);
 }
 
+/* In a command's table, or among the options of every command. */
 static const eai_option *find_option(const eai_option *table, const char *name)
 {
+    const eai_option *g;
     for (const eai_option *o = table; o && o->name; o++) {
         if (strcmp(o->name, name) == 0)
             return o;
     }
+    for (size_t i = 0; (g = eai_options_general(i)) != NULL; i++) {
+        if (strcmp(g->name, name) == 0)
+            return g;
+    }
     return NULL;
 }
 
+/* The models of the table, then the repositories that are in the cache; without any, how the name
+ * of one begins. */
 static void offer_models(const char *word, FILE *out)
 {
+    eai_hub_cache *cache = NULL;
     for (size_t i = 0; i < eai_hub_count(); i++)
         offer(out, word, eai_hub_at(i)->name);
+    size_t n = eai_hub_cache_open(&cache, NULL) == EAI_OK ? eai_hub_cache_count(cache) : 0;
+    for (size_t i = 0; i < n; i++)
+        offer(out, word, eai_hub_cache_at(cache, i)->name);
+    if (n == 0)
+        offer(out, word, "hf:");
+    eai_hub_cache_close(cache);
 }
 
 /* The words of "a|b|c" that begin with `word`. */
@@ -59,15 +74,26 @@ static void offer_choices(const char *choices, const char *word, FILE *out)
     }
 }
 
+/* "--name", and "-n" where only the dash is there. */
+static void offer_option(const eai_option *o, const char *word, FILE *out)
+{
+    char *text = eai_asprintf("--%s", o->name);
+    if (text)
+        offer(out, word, text);
+    eai_free(text);
+    if (o->key && strcmp(word, "-") == 0)
+        fprintf(out, "-%c\n", o->key);
+}
+
 static void offer_options(const eai_option *table, const char *word, FILE *out)
 {
-    for (const eai_option *o = table; o && o->name; o++) {
-        char *text = eai_asprintf("--%s", o->name);
-        if (text)
-            offer(out, word, text);
-        eai_free(text);
+    const eai_option *g;
+    for (const eai_option *o = table; o && o->name; o++)
+        offer_option(o, word, out);
+    for (size_t i = 0; (g = eai_options_general(i)) != NULL; i++) {
+        if (find_option(table, g->name) == g) /* no option of the command's own has the name */
+            offer_option(g, word, out);
     }
-    offer(out, word, "--help");
 }
 
 /* The words behind a command's name; the last one is being written. */

@@ -110,6 +110,9 @@ EAI_API bool eai_options_wants_print_config(int argc, char **argv);
  * group "General" of the words above. New memory, freed with eai_free; NULL on failure. */
 EAI_API char *eai_options_help(const eai_option *table, int width);
 
+/* The words of every command, in the order of the help; NULL behind the last. Static. */
+EAI_API const eai_option *eai_options_general(size_t i);
+
 /* The effective values as one JSON object, usable as a config file, no newline at the end. New
  * memory, freed with eai_free; NULL on failure. */
 EAI_API char *eai_options_to_json(const eai_option *table, const void *args);

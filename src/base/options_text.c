@@ -107,6 +107,11 @@ static const eai_option general_options[] = {
 };
 #define N_GENERAL (sizeof(general_options) / sizeof(general_options[0]))
 
+const eai_option *eai_options_general(size_t i)
+{
+    return i < N_GENERAL ? &general_options[i] : NULL;
+}
+
 static const char *group_of(const eai_option *o)
 {
     return o->group ? o->group : "Options";
