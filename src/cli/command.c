@@ -13,6 +13,8 @@
 #include <efficientai/alloc.h>
 #include <efficientai/terminal.h>
 
+#include "cli/lost_file.h"
+
 #include "base/banned.h"
 
 #define ENVIRONMENT_PREFIX "EFFICIENTAI"
@@ -155,6 +157,7 @@ int eai_command_run_as(const char *program, const eai_command *command, int argc
 {
     eai_error err = EAI_ERROR_INIT;
     signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is then a failed write, not a death */
+    lost_file__watch();
     eai_status st = eai_options_wants_help(argc, argv)
                         ? print_command_help(program, command, stdout, &err)
                         : parse_and_run(program, command, argc, argv, &err);

@@ -13,7 +13,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
+import builds
 import cases
 import tiny_model
 from tiny_model import number, string, strings, text
@@ -205,6 +207,23 @@ def case_values_that_are_no_numbers():
     """--check reads all weights first; without it the loss is what shows them."""
     model = tiny_model.write(WORK / "poisoned.gguf", untied=True, poison="z")
     refused(train(model, DATA, "--check"), model, "embed_tokens", "nan")
+
+
+def case_a_model_that_is_made_shorter():
+    """Its pages are gone while a run reads them. Where there is no /proc the system's own word has to do."""
+    if builds.is_sanitized(BUILD) or not os.path.exists("/proc/self/maps"):
+        return
+    model = tiny_model.write(WORK / "shorter.gguf")
+    argv = [TOOL, "lora-finetuning-mlx:train", "--model", model, "--data", DATA, "--output", OUT, "--steps", 1000000,
+            "--seq-len", 32, "--save-every", 1, "--quiet"]
+    child = subprocess.Popen(list(map(str, argv)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (OUT / "checkpoint/state.safetensors").exists() and child.poll() is None:
+        time.sleep(0.01)
+    os.truncate(model, 4096)
+    _, errors = child.communicate(timeout=120)
+    assert child.returncode == 1, (child.returncode, errors)
+    assert errors == f"error: '{model}' was made shorter while it was in use, or its disk failed\n", errors
+    shutil.rmtree(OUT)
 
 
 def case_a_loss_that_is_no_number_stops_the_run():
