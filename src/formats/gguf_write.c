@@ -209,6 +209,8 @@ static int64_t count_rows(const eai_weight_tensor *t)
 static eai_status write_data(eai_file_writer *f, const entry *e, const uint8_t *data,
                              eai_error *err)
 {
+    if (e->t->bytes == 0)
+        return EAI_OK;
     int64_t rows = count_rows(e->t);
     size_t row_bytes = e->t->bytes / (size_t)rows;
 

@@ -293,6 +293,31 @@ static void test_llama_gets_its_names_and_rows_back(void **state)
     eai_test_remove_folder(folder);
 }
 
+/* A file may claim any number of rows without a width; neither way may count them. */
+static void test_rows_of_no_width(void **state)
+{
+    (void)state;
+    static const char q[] = "model.layers.0.self_attn.q_proj.weight";
+    const eai_shape many = EAI_SHAPE2((int64_t)1 << 60, 0);
+    eai_error err = EAI_ERROR_INIT;
+    char *folder = eai_test_make_folder();
+    char path[512];
+    snprintf(path, sizeof(path), "%s/out.gguf", folder);
+    eai_weights *w = create();
+    assert_ok(eai_weights_set_string(w, "general.architecture", "gemma3", &err), &err);
+    assert_ok(eai_weights_add(w, "model.norm.weight", EAI_F32, &EAI_SHAPE1(0), "", &err), &err);
+    assert_ok(eai_weights_save_gguf(w, path, NULL, &err), &err);
+    eai_weights_close(w);
+    w = create_llama();
+    assert_ok(eai_weights_add(w, q, EAI_F32, &many, "", &err), &err);
+    assert_ok(eai_weights_save_gguf(w, path, NULL, &err), &err);
+    eai_weights_close(w);
+    assert_ok(eai_weights_open(&w, path, &err), &err);
+    assert_true(eai_shape_equal(&eai_weights_find(w, q)->shape, &many));
+    eai_weights_close(w);
+    eai_test_remove_folder(folder);
+}
+
 /* --- refusals and failures --- */
 
 static void refuse(eai_weights *w, const char *name, eai_dtype dtype, eai_shape shape,
@@ -445,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_another_program_s_bytes),
         cmocka_unit_test(test_every_type),
         cmocka_unit_test(test_llama_gets_its_names_and_rows_back),
+        cmocka_unit_test(test_rows_of_no_width),
         cmocka_unit_test(test_what_cannot_be_written),
         cmocka_unit_test(test_a_failure_leaves_the_old_file),
         cmocka_unit_test(test_failing_allocations),
