@@ -106,6 +106,11 @@ def save(model, folder, shards, dtype):
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder, max_shard_size=10**9 if shards == 1 else bytes_all // shards + 600)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    make_readable(folder)
+
+
+def make_readable(folder):
+    """safetensors are written for their owner alone."""
     for f in folder.iterdir():
         f.chmod(0o644)
 
@@ -137,6 +142,10 @@ def load(folder, variant, dtype=torch.float32):
 def logits(model, ids):
     with torch.no_grad():
         return model(input_ids=torch.tensor([list(ids)]), use_cache=False).logits[0].double().numpy()
+
+
+def relative_error(got, expected):
+    return float(np.abs(got - expected).max() / np.abs(expected).max())
 
 
 def greedy(model, ids):
@@ -265,7 +274,7 @@ def run_case(output, number, name):
         expected = logits(model, ids)
         exact = logits(load(folder, variant, torch.float64), ids)
         np.save(folder / f"logits{tail}.npy", expected.astype(np.float32))
-        facts[variant or "config"] = {"f32_against_f64": float(np.abs(expected - exact).max() / np.abs(exact).max())}
+        facts[variant or "config"] = {"f32_against_f64": relative_error(expected, exact)}
         if variant:
             continue
         ids_after, gap = greedy(model, ids)
@@ -287,28 +296,37 @@ def read_written(fixtures, written):
         name, kind = folder.name.split("-")
         tail = "" if kind in ("config", "gguf") else f"_{kind}"
         expected = np.load(fixtures / name / f"logits{tail}.npy")
-        got = logits(load(folder, None), np.load(fixtures / name / "ids.npy"))
-        error = float(np.abs(got - expected).max() / np.abs(expected).max())
+        error = relative_error(logits(load(folder, None), np.load(fixtures / name / "ids.npy")), expected)
         worst, n_read = max(worst, error), n_read + 1
         print(f"{folder.name}: {error:.2g}")
     if n_read == 0 or not worst < 1e-5:
         raise SystemExit(f"{n_read} folders, worst error {worst}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Writes small models of every family with their logits.")
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "tests/data/families")
+def run_script(description, output, cases, run, read):
+    """The command line of a script of cases: what run(output, number, name) gives for each that is asked for, by name; or
+    None after read(output, DIR) for --read DIR. Returns the output folder and that."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--output", type=pathlib.Path, default=output)
     parser.add_argument("--read", type=pathlib.Path, metavar="DIR", help="compare folders that were written here")
-    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("cases", nargs="*", default=list(cases))
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.read:
-        return read_written(args.output, args.read)
+        read(args.output, args.read)
+        return args.output, None
     args.output.mkdir(parents=True, exist_ok=True)
-    facts = {name: run_case(args.output, list(CASES).index(name), name) for name in args.cases}
+    return args.output, {name: run(args.output, list(cases).index(name), name) for name in args.cases}
+
+
+def main():
+    output, facts = run_script("Writes small models of every family with their logits.", ROOT / "tests/data/families",
+                               CASES, run_case, read_written)
+    if facts is None:
+        return
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__,
                 "gguf": importlib.metadata.version("gguf")}
-    (args.output / "scalars.json").write_text(
+    (output / "scalars.json").write_text(
         json.dumps({"made_by": "tools/oracles/families.py", "versions": versions, "cases": facts}, indent=1) + "\n")
 
 

@@ -11,9 +11,7 @@ gradients of all that PEFT trains.
 
 tests/data/README.md tells what each file holds. Start at CASES and main.
 """
-import argparse
 import json
-import pathlib
 
 import numpy as np
 import peft
@@ -68,7 +66,7 @@ def run_case(output, number, name):
     folder = output / name
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
-    (folder / "adapter_model.safetensors").chmod(0o644)
+    families.make_readable(folder)
     path = folder / "adapter_config.json"
     config = json.loads(path.read_text())
     config["base_model_name_or_path"] = base
@@ -97,8 +95,7 @@ def read_written(fixtures, written):
         if wanted or result.unexpected_keys:
             raise SystemExit(f"{folder.name}: missing {wanted}, unexpected {result.unexpected_keys}")
         expected = np.load(fixtures / folder.name / "logits.npy")
-        error = np.abs(families.logits(model, np.load(MODELS / base / "ids.npy")) - expected).max()
-        error /= np.abs(expected).max()
+        error = families.relative_error(families.logits(model, np.load(MODELS / base / "ids.npy")), expected)
         n_read += 1
         print(f"{folder.name}: {error:.2g}")
         if not error < 1e-5:
@@ -108,17 +105,8 @@ def read_written(fixtures, written):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Writes adapters of every kind with their logits.")
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "tests/data/peft_adapters")
-    parser.add_argument("--read", type=pathlib.Path, metavar="DIR", help="load adapters that were written here")
-    parser.add_argument("cases", nargs="*", default=list(CASES))
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    if args.read:
-        return read_written(args.output, args.read)
-    args.output.mkdir(parents=True, exist_ok=True)
-    for name in args.cases:
-        run_case(args.output, list(CASES).index(name), name)
+    families.run_script("Writes adapters of every kind with their logits.", ROOT / "tests/data/peft_adapters", CASES,
+                        run_case, read_written)
 
 
 if __name__ == "__main__":
