@@ -159,6 +159,10 @@ EAI_API const char *eai_tokenizer_first_piece(const eai_tokenizer *t, int32_t id
  * most 3 bytes), which more bytes may complete. */
 EAI_API size_t eai_utf8_complete(const char *text, size_t n);
 
+/* The same text with U+FFFD for each byte that is no UTF-8, as JSON and terminals want it. New
+ * memory (eai_free), NUL-terminated, *n_out bytes; NULL when there is none. */
+EAI_API char *eai_utf8_repair(size_t *n_out, const char *text, size_t n);
+
 /* --- the vocabulary --- */
 
 EAI_API size_t eai_tokenizer_vocab_size(const eai_tokenizer *t);

@@ -133,13 +133,16 @@ static eai_status print_result(const eai_command_context *ctx, const eai_generat
                                eai_error *err)
 {
     static const char *const finish[] = {"stop", "length", "context", "cancelled"};
-    return session_print_json(
-        ctx,
-        json_pack("{s:s, s:I, s:I, s:s, s:f, s:f}", "text", g->text, "prompt_tokens",
-                  (json_int_t)g->n_prompt, "tokens", (json_int_t)g->n_ids, "finish_reason",
-                  finish[g->finish], "prompt_seconds", g->prefill_seconds, "tokens_per_s",
-                  g->decode_seconds > 0 ? (double)g->n_ids / g->decode_seconds : 0.0),
-        err);
+    size_t n = 0;
+    char *text = eai_utf8_repair(&n, g->text, g->n_text); /* the last token may be half a letter */
+    if (!text)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the text");
+    json_t *o = json_pack("{s:s%, s:I, s:I, s:s, s:f, s:f}", "text", text, n, "prompt_tokens",
+                          (json_int_t)g->n_prompt, "tokens", (json_int_t)g->n_ids, "finish_reason",
+                          finish[g->finish], "prompt_seconds", g->prefill_seconds, "tokens_per_s",
+                          g->decode_seconds > 0 ? (double)g->n_ids / g->decode_seconds : 0.0);
+    eai_free(text);
+    return session_print_json(ctx, o, err);
 }
 
 eai_status cmd_generate(const eai_command_context *ctx, const void *args, eai_error *err)

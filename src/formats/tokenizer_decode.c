@@ -381,3 +381,22 @@ size_t eai_utf8_complete(const char *text, size_t n)
     }
     return n;
 }
+
+char *eai_utf8_repair(size_t *n_out, const char *text, size_t n)
+{
+    size_t at = 0;
+    char *out = n < SIZE_MAX / 3 ? eai_alloc(3 * n + 1) : NULL; /* U+FFFD has 3 bytes */
+
+    *n_out = 0;
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < n;) {
+        uint32_t c;
+        size_t length = utf8__next(&c, text + i, n - i);
+        at += utf8__encode(out + at, c);
+        i += length;
+    }
+    out[at] = '\0';
+    *n_out = at;
+    return out;
+}

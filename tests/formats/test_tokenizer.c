@@ -370,6 +370,23 @@ static void test_unfinished_characters_are_held_back(void **state)
     assert_int_equal(eai_utf8_complete("\x80\x80\x80\x80", 4), 4);
 }
 
+static void test_broken_characters_are_replaced(void **state)
+{
+    (void)state;
+    static const char broken[] = "a\xc3\xa9\xff\xe2\x82\0b\xed\xa0\x80";
+    static const char whole[] =
+        "a\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\0b\xef\xbf\xbd\xef\xbf\xbd"
+        "\xef\xbf\xbd";
+    size_t n = 0;
+    char *text = eai_utf8_repair(&n, broken, sizeof(broken) - 1);
+    assert_int_equal(n, sizeof(whole) - 1);
+    assert_memory_equal(text, whole, sizeof(whole));
+    eai_free(text);
+    text = eai_utf8_repair(&n, NULL, 0);
+    assert_string_equal(text, "");
+    eai_free(text);
+}
+
 static void test_look_ups(void **state)
 {
     eai_tokenizer *t = create_default();
@@ -578,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_a_byte_without_a_token_is_left_out),
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_unfinished_characters_are_held_back),
+        cmocka_unit_test(test_broken_characters_are_replaced),
         cmocka_unit_test(test_look_ups),
         cmocka_unit_test(test_a_token_may_hold_a_nul),
         cmocka_unit_test(test_threads_share_a_tokenizer),

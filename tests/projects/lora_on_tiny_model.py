@@ -6,6 +6,7 @@ lora_on_tiny_model.py BUILD: runs every case on BUILD/bin/efficientai. Exit stat
 failed. The random moments depend on $EAI_TEST_SEED (default: the clock); it is printed."""
 import hashlib
 import json
+import math
 import os
 import pathlib
 import random
@@ -231,6 +232,63 @@ def case_logits_of_an_adapter():
     scale = max(map(abs, tuned))
     assert max(abs(a - b) for a, b in zip(tuned, whole)) < 1e-4 * scale
     assert max(abs(a - b) for a, b in zip(tuned, base)) > 1e-2 * scale
+
+
+def project(command, *words):
+    argv = [TOOL, f"lora-finetuning-mlx:{command}", "--model", MODEL, *words]
+    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, errors="replace",
+                          timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def read_indented(text):
+    """The lines "key  value" as a dictionary, those indented below a key alone as one of their own."""
+    root = {}
+    levels = [root]
+    for line in text.splitlines():
+        words = line.split(None, 1)
+        depth = (len(line) - len(line.lstrip())) // 2
+        del levels[depth + 1:]
+        if len(words) == 2:
+            levels[-1][words[0]] = words[1]
+        else:
+            levels.append(levels[-1].setdefault(words[0], {}))
+    return root
+
+
+def as_printed(value):
+    if isinstance(value, dict):
+        return {k: as_printed(v) for k, v in value.items()}
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def case_people_and_programs_are_told_the_same():
+    folder = make_data("for-people", 12, 4)
+    out, rows = WORK / "for-people-adapter", folder / "valid.jsonl"
+    train("--data", folder, "--output", out, "--steps", 2, "--quiet")
+    told = json.loads(project("info", "--adapter", out, "--json"))
+    assert read_indented(project("info", "--adapter", out)) == as_printed(told)
+
+    words = ["--adapter", out, "--data", rows, "--limit", 3]
+    told = json.loads(project("evaluate", *words, "--json").splitlines()[-1])
+    text = project("evaluate", *words, "--show", 2)
+    assert f"loss         {told['loss']:.4f} ({told['tokens']} tokens)\n" in text, text
+    assert f"perplexity   {told['perplexity']:.4f}\n" in text, text
+    assert f"exact match  {100 * told['exact_match']:.1f} % ({told['matched']} of 3)\n" in text, text
+
+    words = ["--adapter", out, "--prompt", "hello", "--max-tokens", 8, "--temperature", 0]
+    told = json.loads(project("generate", *words, "--json").splitlines()[-1])
+    text = project("generate", *words)
+    assert told["tokens"] <= 8 and told["finish_reason"] in ("length", "stop"), told
+    assert text.rstrip("\n") == told["text"].rstrip("\n"), (text, told)
+    assert project("generate", *words, "--raw") != text
+
+    merged = WORK / "for-people-merged"
+    told = json.loads(project("merge", "--adapter", out, "--output", merged, "--json").splitlines()[-1])
+    assert told["output"] == str(merged) and told["tokenizer"] is True and told["parameters"] > 0, told
 
 
 def case_plan_trains_nothing():
