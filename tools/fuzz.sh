@@ -47,7 +47,7 @@ export ASAN_OPTIONS="malloc_context_size=2:quarantine_size_mb=32:${ASAN_OPTIONS:
 fuzz() {
     corpus=$build/corpus/$1
     mkdir -p "$corpus"
-    "$build/tests/fuzz_$1" "$limit" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$corpus/" \
+    "$build/tests/fuzz_$1" "$limit" -max_len=4096 -timeout=60 -rss_limit_mb=2048 -artifact_prefix="$corpus/" \
         -print_final_stats=1 "$corpus" "tests/fuzz/corpus/$1"
 }
 
