@@ -5,22 +5,21 @@
  * handled CHUNK at a time: the chunk's logits are one product, the loss a sum over each row, and
  * the gradient a second product of (softmax - onehot), which takes the logits' place, with the same
  * weights read in the other orientation. w may be in any storage type and is never expanded. */
-#include <math.h>
 #include <string.h>
 
 #include <efficientai/threads.h>
 
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/product.h"
+#include "engine/cpu/vec.h"
 
 #include "base/banned.h"
 
-#define CHUNK 128 /* tokens; their logits take CHUNK * vocabulary * 4 bytes */
-#define LANES                                                                                      \
-    16 /* sums of a row run side by side, in an order that no compiler or machine changes */
+#define CHUNK 256 /* tokens; their logits take CHUNK * vocabulary * 4 bytes */
 
 typedef struct ce_job {
     const eai_step *s;
+    const cpu_vec_table *vec;
     int64_t vocabulary, width, tokens;
     int64_t n;      /* rows of this chunk */
     int64_t *token; /* [CHUNK] which token a row is */
@@ -111,48 +110,18 @@ size_t cpu__linear_ce_workspace(const cpu_backend *be, const eai_step *s)
            products_workspace(be, s);
 }
 
-static float find_max(const float *x, int64_t n)
-{
-    float lane[LANES];
-    int64_t i = 0;
-    for (int l = 0; l < LANES; l++)
-        lane[l] = -INFINITY;
-    for (; i + LANES <= n; i += LANES) {
-        for (int l = 0; l < LANES; l++)
-            lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
-    }
-    for (; i < n; i++)
-        lane[0] = x[i] > lane[0] ? x[i] : lane[0];
-    for (int l = 1; l < LANES; l++)
-        lane[0] = lane[l] > lane[0] ? lane[l] : lane[0];
-    return lane[0];
-}
-
 /* One row: the loss, and the logits replaced by softmax - onehot when the gradient is wanted. */
 static void finish_row(void *ud, size_t row, int thread)
 {
     const ce_job *j = ud;
-    float *x = j->logits + (int64_t)row * j->vocabulary;
     int64_t token = j->token[row];
     int32_t target = ((const int32_t *)j->s->in[2].data)[token];
     float *nll = j->s->out[0].data;
-    float max = find_max(x, j->vocabulary);
-    float at_target = x[target];
-    double sum = 0;
-
+    float loss = j->vec->cross_entropy(j->logits + (int64_t)row * j->vocabulary, j->vocabulary,
+                                       target, j->s->out[1].data != NULL);
     (void)thread;
-    for (int64_t i = 0; i < j->vocabulary; i++) {
-        x[i] = expf(x[i] - max);
-        sum += (double)x[i];
-    }
     if (nll)
-        nll[token] = (float)(log(sum) + (double)max - (double)at_target);
-    if (!j->s->out[1].data)
-        return;
-    float scale = (float)(1 / sum);
-    for (int64_t i = 0; i < j->vocabulary; i++)
-        x[i] *= scale;
-    x[target] -= 1;
+        nll[token] = loss;
 }
 
 static void run_chunk(cpu_backend *be, ce_job *j)
@@ -183,6 +152,7 @@ void cpu__linear_ce(cpu_backend *be, const eai_step *s, void *workspace)
     size_t rows = (size_t)chunk_rows(s);
     uint8_t *at = workspace;
 
+    j.vec = be->vec;
     j.token = (int64_t *)(void *)at;
     at += align64(rows * sizeof(int64_t));
     j.h = (float *)(void *)at;

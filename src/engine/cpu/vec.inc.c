@@ -130,6 +130,7 @@ const cpu_vec_table CPU_PASTE(cpu_vec_, EAI_ISA_NAME) = {
     .sum = sum_row,
     .softmax = softmax_row,
     .log_softmax = log_softmax_row,
+    .cross_entropy = cross_entropy_row,
     .rms_norm = rms_norm_row,
     .rms_norm_grad = rms_norm_grad_row,
     .swiglu = swiglu_row,

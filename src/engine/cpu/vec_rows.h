@@ -132,6 +132,27 @@ static void log_softmax_row(float *out, const float *x, int64_t n)
     }
 }
 
+/* -log softmax(x)[target]; with `gradient`, x becomes softmax(x) - onehot(target). */
+static float cross_entropy_row(float *x, int64_t n, int64_t target, bool gradient)
+{
+    float largest = largest_row(x, n);
+    float at_target = x[target];
+    double total = 0;
+    for (int64_t at = 0; at < n; at += SUM_BLOCK) {
+        int64_t length = n - at < SUM_BLOCK ? n - at : SUM_BLOCK;
+        total += (double)exp_row(gradient ? x + at : NULL, x + at, largest, length);
+    }
+    if (gradient) {
+        float factor = (float)(1 / total);
+        ROW_LOOP(i, count, n)
+        {
+            store_some(x + i, load_some(x + i, count) * factor, count);
+        }
+        x[target] -= 1;
+    }
+    return (float)(log(total) + (double)largest - (double)at_target);
+}
+
 static void rms_norm_row(float *out, const float *x, const float *w, int64_t n, float eps)
 {
     float r = 1.0f / sqrtf(dot_row(x, x, n) / (float)n + eps);
