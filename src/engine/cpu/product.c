@@ -33,6 +33,7 @@ typedef struct blocking {
     cut cut;
     bool serial;              /* too small for several threads */
     bool direct;              /* A is read in place */
+    bool direct_b;            /* B is */
     int64_t kc;               /* steps of K a block */
     int64_t group_m, group_k; /* rows and steps of A packed at a time */
     int64_t columns, rows;    /* of C a task */
@@ -103,6 +104,13 @@ static void cut_rows(blocking *how, const cpu_product *p, int threads)
     how->thread_bytes = how->b_bytes + (how->direct ? 0 : panel_bytes(g, g->mc, how->kc));
 }
 
+/* A strip that only a tile or two of rows read is not worth a copy. Tiles read whole vectors. */
+static bool reads_b_in_place(const cpu_gemm_table *g, const cpu_product *p)
+{
+    return g->direct && p->b.dtype == EAI_F32 && !p->b.along_k && p->m <= 2 * g->mr &&
+           p->n % g->nr_half == 0;
+}
+
 static void cut_columns(blocking *how, const cpu_product *p, int threads)
 {
     const cpu_gemm_table *g = how->g;
@@ -121,7 +129,9 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     how->rows =
         tasks >= threads ? how->group_m : round_up(divide_up(how->group_m, row_tasks), g->mc);
     how->a_bytes = (size_t)round_up((int64_t)panel_bytes(g, how->group_m, how->group_k), 64);
-    how->b_bytes = (size_t)(how->kc * how->columns) * (size_t)g->element;
+    how->direct_b = reads_b_in_place(g, p);
+    if (!how->direct_b)
+        how->b_bytes = (size_t)(how->kc * how->columns) * (size_t)g->element;
     how->thread_bytes = how->b_bytes;
 }
 
@@ -166,6 +176,21 @@ typedef struct block_a {
     int64_t row;
 } block_a;
 
+/* Points the tile to columns n0 + jr .. + t->n of B: in a packed strip, or where B is. */
+static void point_to_b(cpu_tile *t, const job *j, const block_a *a, const uint8_t *strips,
+                       int64_t n0, int64_t jr)
+{
+    const cpu_gemm_table *g = j->how.g;
+    const cpu_gemm_b *b = &j->p->b;
+    if (j->how.direct_b) {
+        t->b = b->data + (size_t)a->k0 * b->row_bytes + (size_t)(n0 + jr) * sizeof(float);
+        t->b_step = (int64_t)(b->row_bytes / sizeof(float));
+        return;
+    }
+    t->b = strips + (size_t)(jr * round_up(a->k, g->k_align)) * (size_t)g->element;
+    t->b_step = t->n <= g->nr_half ? g->nr_half : g->nr;
+}
+
 /* C [m0 .. m0 + m, n0 .. n0 + n] += the product over the steps of the block. */
 static void multiply_block(const job *j, const block_a *a, const uint8_t *strips, int64_t n0,
                            int64_t n)
@@ -181,8 +206,7 @@ static void multiply_block(const job *j, const block_a *a, const uint8_t *strips
     for (int64_t ic = 0; ic < a->m; ic += mc) {
         for (int64_t jr = 0; jr < n; jr += g->nr) {
             t.n = (int)min64(g->nr, n - jr);
-            t.b = strips + (size_t)(jr * padded) * element;
-            t.b_step = t.n <= g->nr_half ? g->nr_half : g->nr;
+            point_to_b(&t, j, a, strips, n0, jr);
             for (int64_t ir = ic; ir < min64(ic + mc, a->m); ir += mr) {
                 t.m = (int)min64(mr, a->m - ir);
                 int64_t at = (a->m0 + ir) * p->ldc + n0 + jr;
@@ -265,7 +289,8 @@ static void columns_task(void *ud, size_t task, int thread)
         int64_t part = min64(how->kc, j->k - k);
         block_a a = {j->m0 + i0, m, j->k0 + k, part, .panels = find_panels(j, k)};
         a.panels += panel_bytes(g, i0, part);
-        g->pack_b(strips, &p->b, n0, n, j->k0 + k, part);
+        if (!how->direct_b)
+            g->pack_b(strips, &p->b, n0, n, j->k0 + k, part);
         multiply_block(j, &a, strips, n0, n);
     }
     if (g->end)

@@ -71,7 +71,7 @@ static void tile(const cpu_tile *whole)
 {
     cpu_tile t = *whole;
     bool by_row = t.a_row != 1;
-    bool wide = t.b_step > V;
+    bool wide = t.n > V;
     for (int v = 0; t.m > 0;) {
         int m = tiles[v].m;
         if (m > t.m || !tiles[v].fn[wide][by_row]) {
