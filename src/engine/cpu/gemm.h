@@ -66,8 +66,8 @@ struct cpu_gemm_table {
     int mr, nr;  /* the largest tile; strips of B are nr columns wide */
     int mr_half; /* rows of a tile that reads A in place and a strip of nr_half columns */
     int nr_half; /* width of a last strip of few columns; nr where there is no such tile */
-    bool direct; /* tiles can read A in place where its rows lie along K, and B in f32 where its rows
-                  * lie along N */
+    bool direct; /* tiles can read A in place where its rows lie along K, and B in f32 where its
+                  * rows lie along N */
     int k_align; /* steps of K in packed operands are rounded up to this */
     int element; /* bytes of an element of packed operands: 4 f32, 2 bf16 */
     int panel;   /* elements that a step of K takes in a packed panel: mr and padding */

@@ -7,15 +7,18 @@
 
 #define UNITS (CHUNK / 2) /* of a chunk of a row */
 
-/* Units of a row of n floats, n <= CHUNK; zeros up to a multiple of K_ALIGN steps. x has room for
- * that many. */
-static int64_t round_floats(uint32_t *units, float *x, int64_t n)
+/* Units of a row of n floats, n <= CHUNK; zeros up to a multiple of K_ALIGN steps. */
+static int64_t round_floats(uint32_t *units, const float *x, int64_t n)
 {
-    int64_t padded = (n + 2 * V - 1) / (2 * V) * (2 * V);
-    for (int64_t i = n; i < padded; i++)
-        x[i] = 0;
-    for (int64_t i = 0; i < padded; i += 2 * V) {
+    int64_t i = 0;
+    for (; i + 2 * V <= n; i += 2 * V) {
         vu r = round_row(vf_load(x + i), vf_load(x + i + V));
+        memcpy(units + i / 2, &r, sizeof(r));
+    }
+    if (i < n) {
+        float last[2 * V] = {0};
+        memcpy(last, x + i, (size_t)(n - i) * sizeof(float));
+        vu r = round_row(vf_load(last), vf_load(last + V));
         memcpy(units + i / 2, &r, sizeof(r));
     }
     return (n + K_ALIGN - 1) / K_ALIGN * K_ALIGN / 2;

@@ -4,14 +4,12 @@
 static void pack_rows(uint32_t *panel, const cpu_gemm_a *a, int64_t i, int64_t m, int64_t k)
 {
     uint32_t rows[MR][UNITS];
-    float x[CHUNK];
     int n = (int)MIN(MR, m - i);
     for (int64_t c = 0; c < k; c += CHUNK) {
         int64_t part = MIN(CHUNK, k - c);
         int64_t units = 0;
         for (int j = 0; j < n; j++) {
-            memcpy(x, a->data + (i + j) * a->row + c, (size_t)part * sizeof(float));
-            units = round_floats(rows[j], x, part);
+            units = round_floats(rows[j], a->data + (i + j) * a->row + c, part);
         }
         transpose(panel + c / 2 * PANEL, PANEL, PANEL, rows, UNITS, n, units);
     }

@@ -21,6 +21,9 @@ CPU_INLINE void run_tile(const cpu_tile *t, const int m, const int nv, const boo
     for (int i = 0; i < m; i++) {
         acc[i][0] = (vf){0};
         acc[i][1] = (vf){0};
+        __builtin_prefetch(t->c + i * t->ldc, 1); /* there when the sums are */
+        if (nv > 1)
+            __builtin_prefetch(t->c + i * t->ldc + V, 1);
     }
     for (int64_t k = (t->k + STEPS - 1) / STEPS; k > 0; k--) {
         vf b0 = vf_load(b);
