@@ -252,13 +252,19 @@ static uint8_t *find_panels(const job *j, int64_t k)
     return j->shared + panel_bytes(j->how.g, j->m, k);
 }
 
-/* A task packs the rows of one cache block, all steps. */
+/* Rows of A that a task packs: a part of a cache block, so that threads end together. */
+static int64_t packed_rows(const cpu_gemm_table *g)
+{
+    return divide_up(g->mc / g->mr, 4) * g->mr;
+}
+
+/* A task packs some rows, all steps. */
 static void pack_task(void *ud, size_t task, int thread)
 {
     job *j = ud;
     const cpu_gemm_table *g = j->how.g;
-    int64_t i = (int64_t)task * g->mc;
-    int64_t m = min64(g->mc, j->m - i);
+    int64_t i = (int64_t)task * packed_rows(g);
+    int64_t m = min64(packed_rows(g), j->m - i);
 
     (void)thread;
     for (int64_t k = 0; k < j->k; k += j->how.kc) {
@@ -306,7 +312,7 @@ static void run_columns(cpu_backend *be, job *j)
         j->row_tasks = divide_up(j->m, how->rows);
         for (j->k0 = 0; j->k0 < p->k; j->k0 += how->group_k) {
             j->k = min64(how->group_k, p->k - j->k0);
-            run_tasks(be, j, pack_task, divide_up(j->m, how->g->mc));
+            run_tasks(be, j, pack_task, divide_up(j->m, packed_rows(how->g)));
             run_tasks(be, j, columns_task, divide_up(p->n, how->columns) * j->row_tasks);
         }
     }
