@@ -15,7 +15,7 @@
 
 #include "base/banned.h"
 
-#define CHUNK 256 /* tokens; their logits take CHUNK * vocabulary * 4 bytes */
+#define CHUNK 128 /* tokens; their logits take CHUNK * vocabulary * 4 bytes */
 
 typedef struct ce_job {
     const eai_step *s;
