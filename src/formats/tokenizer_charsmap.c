@@ -30,8 +30,15 @@ static uint32_t offset_of(uint32_t unit)
     return (unit >> 10) << ((unit & (1u << 9)) >> 6);
 }
 
+/* Whether s[at] is no inner byte of a character. */
+static bool is_boundary(const char *s, size_t n, size_t at)
+{
+    return at >= n || ((unsigned char)s[at] & 0xC0) != 0x80;
+}
+
 /* The replacement of the first key that is a prefix of s, or (longest) the longest one. False: no
- * key is. *n_key is the key's length. */
+ * key is. *n_key is the key's length. Keys and replacements that are parts of characters do not
+ * count: patterns rely on valid UTF-8. */
 static bool look_up(const char **text, size_t *n_text, size_t *n_key, const tokenizer_charsmap *m,
                     const char *s, size_t n, bool longest)
 {
@@ -49,7 +56,7 @@ static bool look_up(const char **text, size_t *n_text, size_t *n_key, const toke
         if (!(unit & 0x100) || node >= m->n_units)
             continue;
         uint32_t at = m->units[node] & 0x7FFFFFFF;
-        if (at >= m->n_texts)
+        if (at >= m->n_texts || !is_boundary(m->texts, m->n_texts, at) || !is_boundary(s, n, i + 1))
             continue;
         *text = m->texts + at;
         *n_key = i + 1;
@@ -126,8 +133,13 @@ static eai_status check_texts(const char *texts, size_t n, eai_error *err)
 {
     size_t length = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        length = texts[i] ? length + 1 : 0;
+    for (size_t i = 0, step; i < n; i += step) {
+        uint32_t c;
+        step = utf8__decode(&c, texts + i, n - i);
+        if (step == 0)
+            return eai_error_set(err, EAI_ERR_FORMAT,
+                                 "precompiled_charsmap: byte %zu of its texts is not UTF-8", i);
+        length = c ? length + step : 0;
         if (length > MAX_REPLACEMENT)
             return eai_error_set(err, EAI_ERR_LIMIT,
                                  "precompiled_charsmap: a replacement has more than %d bytes",
