@@ -5,6 +5,8 @@
 extern const cpu_gemm_table cpu_gemm_emulated_avx512;
 extern const cpu_gemm_table cpu_gemm_emulated_avx512bf16;
 extern const cpu_gemm_table cpu_gemm_emulated_amx;
+extern const cpu_gemm_table cpu_gemm_emulated_neon;
+extern const cpu_gemm_table cpu_gemm_emulated_neonbf16;
 
 static bool is_present(void)
 {
@@ -18,6 +20,8 @@ const cpu_isa *gemm_emulated_isas(size_t *n)
         {"emulated avx512bf16", &cpu_gemm_emulated_avx512, &cpu_gemm_emulated_avx512bf16, NULL,
          is_present},
         {"emulated amx", &cpu_gemm_emulated_avx512, &cpu_gemm_emulated_amx, NULL, is_present},
+        {"emulated neonbf16", &cpu_gemm_emulated_neon, &cpu_gemm_emulated_neonbf16, NULL,
+         is_present},
     };
     *n = sizeof(isas) / sizeof(isas[0]);
     return isas;

@@ -58,6 +58,16 @@ static bool has_amx(void)
 
 #endif
 
+#ifdef EAI_CPU_ARM64
+extern const cpu_gemm_table cpu_gemm_neon;
+extern const cpu_gemm_table cpu_gemm_neonbf16;
+
+static bool has_neonbf16(void)
+{
+    return eai_hardware_get()->has.neon_bf16;
+}
+#endif
+
 static const cpu_isa isas[] = {
     {"scalar", &cpu_gemm_scalar, NULL, &cpu_vec_scalar, has_always},
 #ifdef EAI_CPU_X86
@@ -65,6 +75,10 @@ static const cpu_isa isas[] = {
     {"avx512", &cpu_gemm_avx512, NULL, &cpu_vec_avx512, has_avx512},
     {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_vec_avx512, has_avx512bf16},
     {"amx", &cpu_gemm_avx512, &cpu_gemm_amx, &cpu_vec_avx512, has_amx},
+#endif
+#ifdef EAI_CPU_ARM64
+    {"neon", &cpu_gemm_neon, NULL, &cpu_vec_scalar, has_always},
+    {"neonbf16", &cpu_gemm_neon, &cpu_gemm_neonbf16, &cpu_vec_scalar, has_neonbf16},
 #endif
 };
 #define N_ISAS (sizeof(isas) / sizeof(isas[0]))

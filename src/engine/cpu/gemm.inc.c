@@ -1,10 +1,11 @@
 /* Products for one instruction set: packing, the tile, the dot product. Compiled once for each
  * (layer.cmake); nothing here but static functions and one table.
  *
- * The order of reading: unpack.inc.c (storage formats), transpose.inc.c, then one of three kinds:
+ * The order of reading: unpack.inc.c (storage formats), transpose.inc.c, then one of four kinds:
  *     f32           pack_f32.inc.c, tile_vector.inc.c, dot.inc.c
  *     bf16 pairs    bf16.inc.c, pack_bf16.inc.c, panel_bf16.inc.c, tile_vector.inc.c
  *     bf16 tiles    bf16.inc.c, pack_bf16.inc.c, tile_amx.inc.c
+ *     bf16 blocks   bf16_neon.inc.c, pack_neon.inc.c, tile_neon.inc.c
  * What surrounds the tiles is product.c. */
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/cpu.h"
@@ -144,9 +145,20 @@ CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
     .mr = MR, .nr = NR, .mr_half = MR_HALF, .nr_half = V, .k_align = K_ALIGN, .element = 2,        \
     .panel = PANEL, .mc = 16 * MR, .nc = 192, .kc = 640
 
+#elif defined(EAI_ISA_BFMMLA)
+
+#define MR      12
+#define K_ALIGN 4
+#include "engine/cpu/bf16_neon.inc.c"
+#include "engine/cpu/pack_neon.inc.c"
+#include "engine/cpu/tile_neon.inc.c"
+#define GEMM_ROW                                                                                   \
+    .mr = MR, .nr = NR, .mr_half = MR, .nr_half = V, .k_align = K_ALIGN, .element = 2,             \
+    .panel = MR, .mc = 16 * MR, .nc = 192, .kc = 640
+
 #else
 
-#if EAI_ISA_WIDTH == 16
+#if EAI_ISA_WIDTH == 16 || defined(EAI_ISA_NEON)
 #define MR 12 /* of 32 registers: 24 sums, 2 of B, 1 of A */
 #define NC 192
 #else

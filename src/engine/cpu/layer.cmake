@@ -18,7 +18,7 @@ endfunction()
 set(avx2 -mavx2 -mfma -mf16c)
 set(avx512 ${avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mprefer-vector-width=512)
 # "scalar" is the baseline of the processor family: vectors of four floats, which are SSE2 on x86-64 and
-# NEON on arm64.
+# NEON on arm64; there the row "neon" has tiles for its 32 registers.
 eai_cpu_isa(scalar 4 "gemm;vec" "" "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     target_compile_definitions(${layer_target} PRIVATE EAI_CPU_X86=1)
@@ -26,4 +26,11 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     eai_cpu_isa(avx512 16 "gemm;vec" "" "${avx512}")
     eai_cpu_isa(avx512bf16 16 "gemm" "EAI_ISA_BF16=1" "${avx512};-mavx512bf16")
     eai_cpu_isa(amx 16 "gemm" "EAI_ISA_AMX=1" "${avx512};-mavx512bf16;-mamx-tile;-mamx-bf16")
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+    target_compile_definitions(${layer_target} PRIVATE EAI_CPU_ARM64=1)
+    # Before it gives out registers, gcc would move the loads of a step together: then the sums no
+    # longer fit.
+    set(unmoved $<$<C_COMPILER_ID:GNU>:-fno-schedule-insns>)
+    eai_cpu_isa(neon 4 "gemm" "EAI_ISA_NEON=1" "${unmoved}")
+    eai_cpu_isa(neonbf16 4 "gemm" "EAI_ISA_BFMMLA=1" "-march=armv8.2-a+bf16;${unmoved}")
 endif()

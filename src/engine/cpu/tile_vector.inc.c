@@ -44,7 +44,7 @@ CPU_INLINE void run_tile(const cpu_tile *t, const int m, const int nv, const boo
 }
 
 /* Rows for which tiles exist, of one vector and of one or two; others are made of several. */
-#if EAI_ISA_WIDTH == 16
+#if MR == 12
 #define TILE_ROWS(X1, X2) X2(12) X2(8) X2(4) X2(2) X2(1)
 #else
 #define TILE_ROWS(X1, X2) X1(12) X1(8) X2(6) X2(4) X2(2) X2(1)
