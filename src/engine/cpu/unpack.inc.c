@@ -14,6 +14,8 @@
 
 #if defined(__F16C__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #define N_PARTS (32 / V)
@@ -35,7 +37,7 @@ typedef int8_t vc __attribute__((vector_size(V)));
 typedef uint16_t vh __attribute__((vector_size(2 * V)));
 
 /* V bytes, or V 16-bit words, widened to 32 bits. gcc 12 takes __builtin_convertvector of such
- * short vectors apart element by element, so x86 says it with intrinsics. */
+ * short vectors apart element by element, so x86 and ARM say it with intrinsics. */
 #if V == 8 && defined(__AVX2__)
 CPU_INLINE vi widen_u8(const uint8_t *p)
 {
@@ -61,6 +63,23 @@ CPU_INLINE vi widen_i8(const uint8_t *p)
 CPU_INLINE vu widen_u16(const uint8_t *p)
 {
     return (vu)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+#elif V == 4 && defined(__aarch64__)
+/* 16 signed bytes as floats. */
+CPU_INLINE void widen_i8x16(vf out[4], int8x16_t x)
+{
+    int16x8_t low = vmovl_s8(vget_low_s8(x));
+    int16x8_t high = vmovl_high_s8(x);
+    out[0] = (vf)vcvtq_f32_s32(vmovl_s16(vget_low_s16(low)));
+    out[1] = (vf)vcvtq_f32_s32(vmovl_high_s16(low));
+    out[2] = (vf)vcvtq_f32_s32(vmovl_s16(vget_low_s16(high)));
+    out[3] = (vf)vcvtq_f32_s32(vmovl_high_s16(high));
+}
+CPU_INLINE vu widen_u16(const uint8_t *p)
+{
+    uint64_t h;
+    memcpy(&h, p, sizeof(h));
+    return (vu)vmovl_u16(vcreate_u16(h));
 }
 #else
 CPU_INLINE vi widen_u8(const uint8_t *p)
@@ -89,6 +108,8 @@ CPU_INLINE float load_f16(const uint8_t *p)
     memcpy(&h, p, sizeof(h));
 #if defined(__F16C__)
     return _cvtsh_ss(h);
+#elif defined(__aarch64__)
+    return vgetq_lane_f32(vcvt_f32_f16(vcreate_f16(h)), 0);
 #else
     return eai_f16_to_f32(h);
 #endif
@@ -100,6 +121,10 @@ CPU_INLINE vf widen_f16(const uint8_t *p)
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 #elif V == 16 && defined(__AVX512F__)
     return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+#elif V == 4 && defined(__aarch64__)
+    uint64_t h;
+    memcpy(&h, p, sizeof(h));
+    return (vf)vcvt_f32_f16(vcreate_f16(h));
 #else
     /* Shifted into place the exponent is 112 too small, which a product corrects (subnormals as
      * well); infinity and NaN keep the largest exponent. */
@@ -140,14 +165,30 @@ CPU_INLINE v32 load32_f16(const uint8_t *p, unsigned at)
     return x;
 }
 
+/* 32 signed bytes as floats. */
+CPU_INLINE v32 load_i8(const uint8_t *p)
+{
+    v32 x;
+#if V == 4 && defined(__aarch64__)
+    for (int i = 0; i < 2; i++) {
+        int8x16_t bytes;
+        memcpy(&bytes, p + 16 * i, sizeof(bytes));
+        widen_i8x16(x.part + 4 * i, bytes);
+    }
+#else
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] = __builtin_convertvector(widen_i8(p + V * i), vf);
+#endif
+    return x;
+}
+
 CPU_INLINE v32 load32_q8_0(const uint8_t *p, unsigned at)
 {
     (void)at;
-    v32 x;
+    v32 x = load_i8(p + 2);
     float d = load_f16(p);
-    for (int i = 0; i < N_PARTS; i++) {
-        x.part[i] = d * __builtin_convertvector(widen_i8(p + 2 + V * i), vf);
-    }
+    for (int i = 0; i < N_PARTS; i++)
+        x.part[i] *= d;
     return x;
 }
 
@@ -155,11 +196,17 @@ CPU_INLINE v32 load32_q8_0(const uint8_t *p, unsigned at)
 CPU_INLINE v32 load_nibbles(const uint8_t *p)
 {
     v32 x;
+#if V == 4 && defined(__aarch64__)
+    uint8x16_t b = vld1q_u8(p);
+    widen_i8x16(x.part, (int8x16_t)vandq_u8(b, vdupq_n_u8(15)));
+    widen_i8x16(x.part + 4, (int8x16_t)vshrq_n_u8(b, 4));
+#else
     for (int i = 0; i < N_PARTS / 2; i++) {
         vi wide = widen_u8(p + V * i);
         x.part[i] = __builtin_convertvector(wide & 15, vf);
         x.part[i + N_PARTS / 2] = __builtin_convertvector(wide >> 4, vf);
     }
+#endif
     return x;
 }
 
@@ -246,6 +293,11 @@ CPU_INLINE v32 load_levels(const uint8_t *p, const int8_t *levels, float d)
     __m512i b = (__m512i)widen_u8(p);
     x.part[0] = (vf)_mm512_permutexvar_ps(b, table); /* of which it takes the low 4 bits */
     x.part[1] = (vf)_mm512_permutexvar_ps(_mm512_srli_epi32(b, 4), table);
+#elif V == 4 && defined(__aarch64__)
+    uint8x16_t b = vld1q_u8(p);
+    int8x16_t table = vld1q_s8(levels);
+    widen_i8x16(x.part, vqtbl1q_s8(table, vandq_u8(b, vdupq_n_u8(15))));
+    widen_i8x16(x.part + 4, vqtbl1q_s8(table, vshrq_n_u8(b, 4)));
 #else
     float lanes[32];
     for (int j = 0; j < 16; j++) {
@@ -313,13 +365,10 @@ CPU_INLINE b32 join_bits(b32 low, b32 high, int shift, uint8_t less)
 
 CPU_INLINE v32 widen_b32(b32 x)
 {
-    v32 wide;
     uint8_t bytes[32];
     for (int i = 0; i < N_BYTES; i++)
         memcpy(bytes + BYTES_WIDTH * i, &x.part[i], BYTES_WIDTH);
-    for (int i = 0; i < N_PARTS; i++)
-        wide.part[i] = __builtin_convertvector(widen_i8(bytes + V * i), vf);
-    return wide;
+    return load_i8(bytes);
 }
 
 /* x * d[0] - m[0] for the first 16 elements, d[1] and m[1] for the others. */
