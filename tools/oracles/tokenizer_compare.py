@@ -15,7 +15,7 @@ import sys
 
 import tokenizer_lines
 
-ADD_SPECIAL, PARSE_SPECIAL = 1, 2
+ADD_SPECIAL, PARSE_SPECIAL = 1 | 8, 2  # start and end; EAI_TOKENIZE_ADD_START, _END, _PARSE_SPECIAL
 
 
 class Ours:
