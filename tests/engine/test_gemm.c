@@ -268,10 +268,11 @@ static void check_blocks(cpu_backend *be)
         {333, 420, 96, true, false, EAI_F32, NO_C, 1},
         {129, 608, 672, false, false, EAI_Q4_1, SAME_C, 1},
         {129, 130, 1600, false, true, EAI_Q8_0, NO_C, 1},
-        {300, 8, 700, false, true, EAI_F32, NO_C, 1},   /* h = x A^T */
-        {300, 200, 8, false, true, EAI_F32, SAME_C, 2}, /* y += h B^T */
-        {8, 200, 700, true, false, EAI_F32, NO_C, 1},   /* dA */
-        {200, 8, 700, true, false, EAI_F32, SAME_C, 1}, /* dB */
+        {300, 8, 700, false, true, EAI_F32, NO_C, 1},    /* h = x A^T */
+        {300, 200, 8, false, true, EAI_F32, SAME_C, 2},  /* y += h B^T */
+        {8, 200, 700, true, false, EAI_F32, NO_C, 1},    /* dA */
+        {8, 272, 700, true, false, EAI_F32, SAME_C, -1}, /* whole vectors: B is read in place */
+        {200, 8, 700, true, false, EAI_F32, SAME_C, 1},  /* dB */
         {300, 40, 333, false, false, EAI_BF16, NO_C, 1},
         {2100, 33, 64, false, true, EAI_F16, NO_C, 1}, /* two groups of rows */
         {1, 300, 576, false, true, EAI_Q4_1, NO_C, 1}, /* decoding */
@@ -298,6 +299,7 @@ static void test_threads_do_not_matter(void **state)
         {150, 200, 704, false, true, EAI_Q4_0, NO_C, 1},
         {150, 8, 700, false, true, EAI_F32, NO_C, 1},
         {8, 200, 700, true, false, EAI_F32, SAME_C, 1},
+        {8, 272, 700, true, false, EAI_F32, SAME_C, 1},
         {2, 900, 640, false, true, EAI_Q8_0, NO_C, 1},
         {700, 96, 64, true, false, EAI_F32, OTHER_C, 0.3f},
     };

@@ -233,6 +233,41 @@ static void rows_that_are_masked_or_broken(void **state)
     for_each_table(check_rows);
 }
 
+/* Against float64, in place, for rows of one lane up to several blocks of the sum. */
+static void check_cross_entropy(const cpu_vec_table *v)
+{
+    static float x[5003];
+    static float p[5003];
+    static const int sizes[] = {1, 2, 15, 16, 17, 70, 1023, 1024, 1025, 5003};
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        int n = sizes[s];
+        int target = n / 3;
+        double total = 0;
+        for (int i = 0; i < n; i++) {
+            x[i] = (float)(20 * sin(i)) + 300;
+            total += exp((double)x[i] - 300);
+        }
+        double expected = log(total) + 300 - (double)x[target];
+        memcpy(p, x, sizeof(p));
+        assert_true(fabs((double)v->cross_entropy(p, n, target, false) - expected) < 1e-5);
+        assert_memory_equal(p, x, sizeof(p)); /* no gradient: the logits stay */
+        assert_true(fabs((double)v->cross_entropy(p, n, target, true) - expected) < 1e-5);
+        for (int i = 0; i < n; i++) {
+            double softmax = exp((double)x[i] - 300) / total;
+            assert_true(fabs((double)p[i] - (softmax - (i == target))) < 1e-6);
+        }
+        assert_memory_equal(p + n, x + n, sizeof(p) - (size_t)n * sizeof(float));
+        x[n - 1] = NAN;
+        assert_true(isnan(v->cross_entropy(x, n, 0, true)));
+    }
+}
+
+static void cross_entropy_is_that_of_float64(void **state)
+{
+    (void)state;
+    for_each_table(check_cross_entropy);
+}
+
 /* A float sum of a million times 0.1 is 1 % off; ours is not. */
 static void check_sum(const cpu_vec_table *v)
 {
@@ -281,6 +316,7 @@ int main(void)
         cmocka_unit_test(special_values_stay_special),
         cmocka_unit_test(nan_is_not_hidden_by_maximum),
         cmocka_unit_test(rows_that_are_masked_or_broken),
+        cmocka_unit_test(cross_entropy_is_that_of_float64),
         cmocka_unit_test(long_sums_keep_their_digits),
         cmocka_unit_test(rotations_far_out_are_exact),
     };

@@ -118,11 +118,12 @@ CPU_INLINE void finish_row(const cpu_tile *t, int64_t at, const vf *acc, int nv)
 #if defined(EAI_ISA_AMX)
 
 #define K_ALIGN 32
+#define ELEMENT 2
 #include "engine/cpu/bf16.inc.c"
 #include "engine/cpu/pack_bf16.inc.c"
 #include "engine/cpu/tile_amx.inc.c"
 #define GEMM_ROW                                                                                   \
-    .mr = MR, .nr = NR, .mr_half = MR, .nr_half = V, .k_align = K_ALIGN, .element = 2,             \
+    .mr = MR, .nr = NR, .mr_half = MR, .nr_half = V, .k_align = K_ALIGN, .element = ELEMENT,       \
     .panel = MR, .mc = 8 * MR, .nc = 192, .kc = 640, .begin = begin, .end = end
 
 #elif defined(EAI_ISA_BF16)
@@ -131,6 +132,7 @@ CPU_INLINE void finish_row(const cpu_tile *t, int64_t at, const vf *acc, int nv)
 #define MR_HALF MR
 #define PANEL   V
 #define K_ALIGN 2
+#define ELEMENT 2
 #define STEPS   2
 typedef uint32_t number;
 #include "engine/cpu/bf16.inc.c"
@@ -142,18 +144,19 @@ CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
 #include "engine/cpu/panel_bf16.inc.c"
 #include "engine/cpu/tile_vector.inc.c"
 #define GEMM_ROW                                                                                   \
-    .mr = MR, .nr = NR, .mr_half = MR_HALF, .nr_half = V, .k_align = K_ALIGN, .element = 2,        \
+    .mr = MR, .nr = NR, .mr_half = MR_HALF, .nr_half = V, .k_align = K_ALIGN, .element = ELEMENT,  \
     .panel = PANEL, .mc = 16 * MR, .nc = 192, .kc = 640
 
 #elif defined(EAI_ISA_BFMMLA)
 
 #define MR      12
 #define K_ALIGN 4
+#define ELEMENT 2
 #include "engine/cpu/bf16_neon.inc.c"
 #include "engine/cpu/pack_neon.inc.c"
 #include "engine/cpu/tile_neon.inc.c"
 #define GEMM_ROW                                                                                   \
-    .mr = MR, .nr = NR, .mr_half = MR, .nr_half = V, .k_align = K_ALIGN, .element = 2,             \
+    .mr = MR, .nr = NR, .mr_half = MR, .nr_half = V, .k_align = K_ALIGN, .element = ELEMENT,       \
     .panel = MR, .mc = 16 * MR, .nc = 192, .kc = 640
 
 #else
@@ -167,6 +170,8 @@ CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
 #endif
 #define MR_HALF 12 /* with more rows in place, their addresses no longer fit in registers */
 #define PANEL   ((MR + T - 1) / T * T) /* a step of K in a packed panel */
+#define K_ALIGN 1
+#define ELEMENT 4
 #define STEPS   1
 typedef float number;
 CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
@@ -177,10 +182,25 @@ CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
 #include "engine/cpu/pack_f32.inc.c"
 #include "engine/cpu/tile_vector.inc.c"
 #define GEMM_ROW                                                                                   \
-    .mr = MR, .nr = NR, .mr_half = MR_HALF, .nr_half = V, .direct = true, .k_align = 1,            \
-    .element = 4, .panel = PANEL, .mc = 16 * MR, .nc = NC, .kc = 320, .dot = dot
+    .mr = MR, .nr = NR, .mr_half = MR_HALF, .nr_half = V, .direct = true, .k_align = K_ALIGN,      \
+    .element = ELEMENT, .panel = PANEL, .mc = 16 * MR, .nc = NC, .kc = 320, .dot = dot
 
 #endif
+
+/* What differs between the kinds are rows along N, which fill all strips at a time, and one strip
+ * of rows along K. */
+static void pack_b(void *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0, int64_t k)
+{
+    int64_t column = (k + K_ALIGN - 1) / K_ALIGN * K_ALIGN * ELEMENT; /* bytes */
+    if (!b->along_k) {
+        pack_along_n(strips, b, n0, n, k0, k);
+        return;
+    }
+    for (int64_t j = 0; j < n; j += NR) {
+        void *strip = (uint8_t *)strips + j * column;
+        pack_strip_along_k(strip, b, n - j <= V ? V : NR, n0 + j, (int)MIN(NR, n - j), k0, k);
+    }
+}
 
 extern const cpu_gemm_table CPU_PASTE(cpu_gemm_, EAI_ISA_NAME);
 const cpu_gemm_table CPU_PASTE(cpu_gemm_, EAI_ISA_NAME) = {

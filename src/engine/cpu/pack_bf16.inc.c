@@ -69,19 +69,6 @@ static void pack_along_n(uint32_t *strips, const cpu_gemm_b *b, int64_t n0, int6
     }
 }
 
-static void pack_b(void *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0, int64_t k)
-{
-    uint32_t *dst = strips;
-    int64_t padded = (k + K_ALIGN - 1) / K_ALIGN * K_ALIGN;
-    if (!b->along_k) {
-        pack_along_n(dst, b, n0, n, k0, k);
-        return;
-    }
-    for (int64_t j = 0; j < n; j += NR)
-        pack_strip_along_k(dst + j * padded / 2, b, n - j <= V ? V : NR, n0 + j,
-                           (int)MIN(NR, n - j), k0, k);
-}
-
 /* Units of V rows from row i on, steps p and p + 1, of an A whose steps are rows in memory: zeros
  * for a step that is not there, anything for rows beyond m. */
 CPU_INLINE vu round_columns(const cpu_gemm_a *a, int64_t i, int64_t m, int64_t p, int64_t k)

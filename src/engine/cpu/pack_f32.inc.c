@@ -71,14 +71,3 @@ static void pack_along_n(float *strips, const cpu_gemm_b *b, int64_t n0, int64_t
         }
     }
 }
-
-static void pack_b(void *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0, int64_t k)
-{
-    float *dst = strips;
-    if (!b->along_k) {
-        pack_along_n(dst, b, n0, n, k0, k);
-        return;
-    }
-    for (int64_t j = 0; j < n; j += NR)
-        pack_strip_along_k(dst + j * k, b, n - j <= V ? V : NR, n0 + j, (int)MIN(NR, n - j), k0, k);
-}

@@ -119,9 +119,6 @@ static void pack_columns(uint64_t *panels, const cpu_gemm_a *a, int64_t m, int64
     }
 }
 
-/* ---- Both operands
- * ----------------------------------------------------------------------------- */
-
 static void pack_a(void *panels, const cpu_gemm_a *a, int64_t m, int64_t k)
 {
     if (a->col != 1) {
@@ -131,16 +128,4 @@ static void pack_a(void *panels, const cpu_gemm_a *a, int64_t m, int64_t k)
     for (int64_t i = 0; i < m; i++)
         round_row((uint64_t *)panels + i / MR * MR * count_quads(k) + i % MR, MR,
                   a->data + i * a->row, k);
-}
-
-static void pack_b(void *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0, int64_t k)
-{
-    uint64_t *dst = strips;
-    if (!b->along_k) {
-        pack_along_n(dst, b, n0, n, k0, k);
-        return;
-    }
-    for (int64_t j = 0; j < n; j += NR)
-        pack_strip_along_k(dst + j * count_quads(k), b, n - j <= V ? V : NR, n0 + j,
-                           (int)MIN(NR, n - j), k0, k);
 }

@@ -5,11 +5,13 @@
  * A together, once; then each takes a column block after the other, unpacks a block of B, kc x nc,
  * from its storage format into strips in its own scratch (in cache, never as a whole), and runs the
  * tiles of all rows over it. What is unpacked once is used for all rows, so compact weights cost
- * little more than f32 ones. shared:  panels of A, in blocks of kc steps, of at most A_LIMIT bytes:
- * longer products go in groups thread:  strips of a block of B Products with few columns (LoRA:
- * rank 8) are cut into row blocks instead: each thread packs the little B for itself and reads its
- * rows of A in place (or packs them in its own scratch), once. Products of few rows, with rows of B
- * along K (decoding), are dot products and need no scratch.
+ * little more than f32 ones; an f32 B that only a tile or two of rows meet is read in place. The
+ * scratch:
+ *     shared        panels of A, in blocks of kc steps, of at most A_LIMIT bytes (else in groups)
+ *     of a thread   strips of a block of B
+ * Products with few columns (LoRA: rank 8) are cut into row blocks instead: each thread packs the
+ * little B for itself and reads its rows of A in place (or packs them in its own scratch), once.
+ * Products of few rows, with rows of B along K (decoding), are dot products and need no scratch.
  *
  * Each element of C is summed in the same order however the work is cut: the result does not depend
  * on the number of threads. */

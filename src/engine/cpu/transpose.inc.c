@@ -44,10 +44,10 @@ CPU_INLINE void transpose_block(vt r[T])
 }
 
 /* dst[c * dst_step + r] = src[r * src_step + c] for r < width (a multiple of T), c < cols. Only
- * `rows` rows exist, the last one stands for those missing. (pack_neon.inc.c does without.) */
-__attribute__((unused)) static void transpose(uint32_t *dst, int64_t dst_step, int width,
-                                              const void *src, int64_t src_step, int rows,
-                                              int64_t cols)
+ * `rows` rows exist, the last one stands for those missing. Inline, for pack_neon.inc.c does
+ * without. */
+static inline void transpose(uint32_t *dst, int64_t dst_step, int width, const void *src,
+                             int64_t src_step, int rows, int64_t cols)
 {
     for (int r0 = 0; r0 < width; r0 += T) {
         const uint8_t *row[T];

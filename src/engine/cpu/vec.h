@@ -63,6 +63,7 @@ struct cpu_vec_table {
     /* one row of n */
     void (*softmax)(float *out, const float *x, int64_t n);
     void (*log_softmax)(float *out, const float *x, int64_t n);
+    /* -log softmax(x)[target]; with `gradient`, x becomes softmax(x) - onehot(target) */
     float (*cross_entropy)(float *x, int64_t n, int64_t target, bool gradient);
     void (*rms_norm)(float *out, const float *x, const float *w, int64_t n, float eps);
     void (*rms_norm_grad)(float *dx, const float *x, const float *w, const float *dy, int64_t n,
