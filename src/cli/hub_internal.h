@@ -25,6 +25,8 @@
 #include <efficientai/hub.h>
 #include <efficientai/progress.h>
 
+#include "base/json.h"
+
 #define HUB_OID_SIZE    65 /* SHA-256 or, shorter, SHA-1 in hexadecimal, with its NUL */
 #define HUB_COMMIT_SIZE 41
 #define HUB_MAX_FILES   4096 /* taken of one repository */
@@ -99,8 +101,8 @@ bool hub__name_is_safe(const char *name);
 
 /* EAI_ERR_FORMAT says what is wrong with it; `where` names it in messages. On failure *out is
  * empty. */
-EAI_CHECKED eai_status hub__manifest_parse(hub_manifest *out, const char *text, size_t n,
-                                           const char *where, eai_error *err);
+EAI_CHECKED eai_status hub__manifest_read(hub_manifest *out, const json_t *root, const char *where,
+                                          eai_error *err);
 EAI_CHECKED eai_status hub__manifest_load(hub_manifest *out, const char *path, eai_error *err);
 EAI_CHECKED eai_status hub__manifest_write(const hub_manifest *m, const char *path, eai_error *err);
 void hub__manifest_deinit(hub_manifest *m);

@@ -5,16 +5,13 @@
  *     {"repository": "org/name", "commit": "40 digits", "licence": "...", "model": "FILE",
  *      "files": [{"name": "...", "bytes": 1, "sha256": "64 digits"}, ...]}
  * It is read as bounded and as distrustful as an answer of the server: names in it become paths.
- * Start at hub__manifest_parse. */
+ * Start at hub__manifest_load. */
 #include "cli/hub_internal.h"
 
 #include <string.h>
 
-#include <jansson.h>
-
 #include <efficientai/alloc.h>
 
-#include "base/json.h"
 #include "base/strbuf.h"
 
 #include "base/banned.h"
@@ -144,14 +141,11 @@ static eai_status read_manifest(hub_manifest *m, const json_t *root, eai_error *
     return EAI_OK;
 }
 
-eai_status hub__manifest_parse(hub_manifest *out, const char *text, size_t n, const char *where,
-                               eai_error *err)
+eai_status hub__manifest_read(hub_manifest *out, const json_t *root, const char *where,
+                              eai_error *err)
 {
-    json_t *root = NULL;
     *out = (hub_manifest){0};
-    EAI_TRY(eai_json_parse(&root, text, n, where, err));
     eai_status st = read_manifest(out, root, err);
-    json_decref(root);
     if (st != EAI_OK) {
         hub__manifest_deinit(out);
         return eai_error_context(err, st, "%s", where);
@@ -161,12 +155,11 @@ eai_status hub__manifest_parse(hub_manifest *out, const char *text, size_t n, co
 
 eai_status hub__manifest_load(hub_manifest *out, const char *path, eai_error *err)
 {
-    char *text = NULL;
-    size_t n = 0;
+    json_t *root = NULL;
     *out = (hub_manifest){0};
-    EAI_TRY(eai_fs_read_file(&text, &n, path, MANIFEST_LIMIT, err));
-    eai_status st = hub__manifest_parse(out, text, n, path, err);
-    eai_free(text);
+    EAI_TRY(eai_json_load(&root, path, MANIFEST_LIMIT, err));
+    eai_status st = hub__manifest_read(out, root, path, err);
+    json_decref(root);
     return st;
 }
 

@@ -29,9 +29,13 @@ static void check_accepted(const hub_manifest *m)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     eai_error err = EAI_ERROR_INIT;
-    hub_manifest m;
-    eai_status st = hub__manifest_parse(&m, (const char *)data, size, "input", &err);
+    hub_manifest m = {0};
+    json_t *root = NULL;
+    eai_status st = eai_json_parse(&root, (const char *)data, size, "input", &err);
 
+    if (st == EAI_OK)
+        st = hub__manifest_read(&m, root, "input", &err);
+    json_decref(root);
     if (st == EAI_OK)
         check_accepted(&m);
     else if (m.files || err.code != st || strncmp(err.message, "input", 5) != 0)
