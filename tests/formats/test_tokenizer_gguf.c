@@ -179,23 +179,34 @@ static void test_special_tokens(void **state)
     check(&v, "b", EAI_TOKENIZE_ADD_SPECIAL, "\u2581 b <s>", "b");
 }
 
-/* A table with one key: "a" becomes "b". */
-static void test_a_table_of_characters(void **state)
-{
-    static uint8_t table[4 + 512 * 4 + 2];
-    vocabulary v = make_vocabulary("t5");
-    const uint32_t units[][2] = {
-        {0, 1u << 10}, {1 ^ 'a', 'a' | 1u << 8 | 0x80u << 10}, {1 ^ 'a' ^ 0x80, 1u << 31}};
+#define N_UNITS 512
 
-    (void)state;
-    table[1] = 512 * 4 / 256;
+/* A table with one key, "a", whose replacement begins at `at` of `texts`, which end with NUL. */
+static void use_table(vocabulary *v, uint32_t at, const char *texts)
+{
+    static uint8_t table[4 + N_UNITS * 4 + 16];
+    const uint32_t units[][2] = {
+        {0, 1u << 10}, {1 ^ 'a', 'a' | 1u << 8 | 0x80u << 10}, {1 ^ 'a' ^ 0x80, 1u << 31 | at}};
+
+    memset(table, 0, sizeof(table));
+    table[1] = N_UNITS * 4 / 256;
     for (size_t i = 0; i < 3; i++)
         for (size_t k = 0; k < 4; k++)
             table[4 + 4 * units[i][0] + k] = (uint8_t)(units[i][1] >> (8 * k));
-    table[4 + 512 * 4] = 'b';
-    v.charsmap = table;
-    v.n_charsmap = sizeof(table);
+    memcpy(table + 4 + N_UNITS * 4, texts, strlen(texts) + 1);
+    v->charsmap = table;
+    v->n_charsmap = 4 + N_UNITS * 4 + strlen(texts) + 1;
+}
+
+static void test_a_table_of_characters(void **state)
+{
+    vocabulary v = make_vocabulary("t5");
+
+    (void)state;
+    use_table(&v, 0, "b");
     check(&v, "ab", 0, "\u2581 b b", "bb");
+    use_table(&v, 1, "\u00e9b");
+    check(&v, "ab", 0, "\u2581 ab", "ab"); /* a part of a character replaces nothing */
 }
 
 static void check_refused(const vocabulary *v, eai_status code, const char *text)
@@ -233,6 +244,8 @@ static void test_bad_files_are_refused(void **state)
     v.charsmap = (const uint8_t *)"\xff\xff\xff\x7f";
     v.n_charsmap = 4;
     check_refused(&v, EAI_ERR_FORMAT, "precompiled_charsmap has 4 bytes and says");
+    use_table(&v, 0, "b\xc3");
+    check_refused(&v, EAI_ERR_FORMAT, "precompiled_charsmap: byte 1 of its texts is not UTF-8");
 }
 
 static eai_status read_and_use(void *ud, eai_error *err)
