@@ -31,14 +31,18 @@ typedef struct eai_step {
     const eai_fused *fused; /* op FUSED, else NULL */
     const char *scope;      /* for profiles; may be "" */
 } eai_step;
-/* MATMUL with a third input: out = alpha * a b + c. When in[2].data == out[0].data the sum is in
- * place. */
+/* MATMUL steps that fusion makes have more inputs:
+ *     a, b, c          out = alpha * op(a) op(b) + c
+ *     a, b, d, e       out = alpha * a op(b) + pair_alpha * d op(e)
+ *     a, b, c, d, e    both
+ * op(e) is transposed as op(b) is; matrices of a pair have two dimensions. When c.data ==
+ * out[0].data the sum is in place. */
 
 typedef struct eai_backend_ops {
     const char *name;
     /* EAI_F32, or EAI_F64 for the reference: the type in which F32 intermediate values are kept. */
     eai_dtype compute;
-    bool fuse;     /* the planner may make FUSED steps and MATMUL steps with a third input */
+    bool fuse;     /* the planner may make FUSED steps and MATMUL steps with more inputs */
     bool in_place; /* outputs may share the place of an input that dies there */
     /* NULL when the step can run, else why not (static text). */
     const char *(*refuses)(const eai_backend *b, const eai_step *s);

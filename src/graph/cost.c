@@ -16,9 +16,10 @@ double cost_elements(const eai_shape *in, int n_in, const eai_shape *out, const 
 
 double cost_matmul(const eai_shape *in, int n_in, const eai_shape *out, const eai_op_params *p)
 {
-    (void)n_in;
     int last = in[0].n_dims - (p->matmul.trans_a ? 2 : 1);
-    return 2.0 * (double)eai_shape_elements(&out[0]) * (double)in[0].dim[last];
+    int pair = eai_step_pair(n_in);
+    int64_t terms = in[0].dim[last] + (pair < 0 ? 0 : in[pair].dim[1]);
+    return 2.0 * (double)eai_shape_elements(&out[0]) * (double)terms;
 }
 
 /* A handful of passes over the row. */

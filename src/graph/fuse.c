@@ -3,7 +3,10 @@
  * 1. add(x, matmul(a, b)) becomes matmul(a, b, x): the product adds to x while it is written (in
  * place when x is used by nobody else). Adapters (base + scale * A B), residuals and sums of
  * gradients are all this.
- * 2. Elementwise operations that feed only another elementwise operation of the same size become
+ * 2. A product that adds to a thin one (few terms a sum), or the other way round, becomes one
+ * product of a pair, which writes its result once: a linear layer with its adapter, and its
+ * gradient.
+ * 3. Elementwise operations that feed only another elementwise operation of the same size become
  * one FUSED step: a small program that the backend runs block by block in cache.
  *
  * A step that moves later must still see the same states: nothing is fused across a state change.
@@ -63,6 +66,60 @@ static void fuse_products(draft *d)
         s->in[1] = best->in[1];
         s->in[2] = c;
         drop(d, best);
+    }
+}
+
+#define THIN      256 /* terms of a thin product, at most ... */
+#define THIN_PART 4   /* ... and so many times fewer than the other has */
+
+/* Both multiply matrices the same way; false where a factor has a batch or is transposed first. */
+static bool are_alike(const draft_step *s, const draft_step *t)
+{
+    return !s->params.matmul.trans_a && !t->params.matmul.trans_a &&
+           s->params.matmul.trans_b == t->params.matmul.trans_b && s->in[0]->shape.n_dims == 2 &&
+           t->in[0]->shape.n_dims == 2;
+}
+
+/* `user` adds to the product `made`: it takes over both. */
+static bool make_pair(draft_step *user, const draft_step *made)
+{
+    const draft_step *main = user;
+    const draft_step *thin = made;
+    if (thin->in[0]->shape.dim[1] > main->in[0]->shape.dim[1]) {
+        main = made;
+        thin = user;
+    }
+    int64_t terms = thin->in[0]->shape.dim[1];
+    if (terms > THIN || terms * THIN_PART > main->in[0]->shape.dim[1])
+        return false;
+
+    const eai_tensor *in[EAI_MAX_INPUTS];
+    int n = 0;
+    in[n++] = main->in[0];
+    in[n++] = main->in[1];
+    if (made->n_in == 3)
+        in[n++] = made->in[2];
+    in[n++] = thin->in[0];
+    in[n++] = thin->in[1];
+    eai_op_params params = main->params;
+    params.matmul.pair_alpha = thin->params.matmul.alpha;
+    user->scope = main->scope;
+    user->params = params;
+    user->n_in = n;
+    memcpy(user->in, in, (size_t)n * sizeof(in[0]));
+    return true;
+}
+
+static void fuse_pairs(draft *d)
+{
+    for (int i = 0; i < d->n; i++) {
+        draft_step *s = &d->steps[i];
+        if (s->dropped || s->op != EAI_OP_MATMUL || s->n_in != 3)
+            continue;
+        draft_step *made = sole_source(d, s->in[2], s);
+        if (made && made->op == EAI_OP_MATMUL && made->n_in <= 3 && are_alike(s, made) &&
+            make_pair(s, made))
+            drop(d, made);
     }
 }
 
@@ -206,6 +263,7 @@ static bool fuse_into(draft *d, draft_step *user)
 bool draft__fuse(draft *d)
 {
     fuse_products(d);
+    fuse_pairs(d);
     for (int i = 0; i < d->n; i++) {
         draft_step *s = &d->steps[i];
         if (!s->dropped && is_elementwise(s) && is_simple(s) && !fuse_into(d, s))

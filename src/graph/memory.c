@@ -67,7 +67,7 @@ static bool may_share(const draft_step *s, int j)
     if (s->op == EAI_OP_FUSED || (flags & EAI_OPF_E))
         return eai_shape_elements(&s->in[j]->shape) == eai_shape_elements(&s->out[0]->shape);
     if (s->op == EAI_OP_MATMUL)
-        return j == 2;
+        return j == eai_step_addend(s->n_in);
     return (flags & EAI_OPF_I) && j == 0;
 }
 

@@ -46,6 +46,7 @@ typedef union eai_op_params {
     struct {
         double alpha;
         bool trans_a, trans_b;
+        double pair_alpha; /* of the second product of a fused step (backend.h) */
     } matmul;
     struct {
         int64_t n;
@@ -95,6 +96,16 @@ struct eai_node {
     void *data;        /* WEIGHT and STATE: the caller's memory */
     const char *scope; /* where it was built, "" at the top */
 };
+
+/* Which input of a MATMUL is added, and where its second product begins (backend.h); -1: none. */
+static inline int eai_step_addend(int n_in)
+{
+    return n_in == 3 || n_in == 5 ? 2 : -1;
+}
+static inline int eai_step_pair(int n_in)
+{
+    return n_in >= 4 ? n_in - 2 : -1;
+}
 
 typedef struct eai_op_spec {
     const char *name;

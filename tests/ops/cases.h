@@ -61,6 +61,7 @@ struct op_case {
     int axes[EAI_MAX_DIMS];
     eai_shape shape; /* a wanted shape */
     op_mask mask;
+    int64_t steps;    /* that the plan of a backend that fuses has; 0: any number */
     double tolerance; /* of the CPU against the reference, relative to the largest value; 0: 2e-6 */
     bool check_only;  /* too large, or not differentiable */
     bool no_second;

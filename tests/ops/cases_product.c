@@ -17,6 +17,23 @@ static int build_matmul_add(eai_graph *g, const op_case *c, eai_tensor *const *i
     return 1;
 }
 
+/* A product and a thin one, added up in either order, with or without something else: the planner
+ * makes one step of it. */
+static int build_matmul_pair(eai_graph *g, const op_case *c, eai_tensor *const *in,
+                             eai_tensor **out)
+{
+    bool thin_first = c->p[1] != 0;
+    bool trans_b = c->p[0] != 0;
+    eai_tensor *first = eai_matmul(g, in[thin_first ? 2 : 0], in[thin_first ? 3 : 1],
+                                   (eai_matmul_opts){false, trans_b, thin_first ? 0.25 : 2});
+    if (c->in[4].fill != FILL_NONE)
+        first = eai_add(g, eai_scale(g, in[4], 1.5), first);
+    eai_tensor *second = eai_matmul(g, in[thin_first ? 0 : 2], in[thin_first ? 1 : 3],
+                                    (eai_matmul_opts){false, trans_b, thin_first ? 2 : 0.25});
+    out[0] = eai_add(g, first, second);
+    return 1;
+}
+
 static int build_gather_rows(eai_graph *g, const op_case *c, eai_tensor *const *in,
                              eai_tensor **out)
 {
@@ -44,6 +61,12 @@ static int build_linear_ce(eai_graph *g, const op_case *c, eai_tensor *const *in
     {EAI_OP_MATMUL, #ta #tb, build_matmul, {{FILL_VALUES, SA}, {FILL_VALUES, SB}}, {ta, tb, alpha}, .tolerance = 5e-6}
 #define MATMUL_ADD(SA, SB, SC, ta, tb) \
     {EAI_OP_MATMUL, "add " #ta #tb, build_matmul_add, {{FILL_VALUES, SA}, {FILL_VALUES, SB}, {FILL_VALUES, SC}}, {ta, tb, 0.5}, .tolerance = 5e-6}
+#define MATMUL_PAIR(m, n, k, thin, tb, thin_first, ...) \
+    {EAI_OP_MATMUL, "pair " #tb #thin_first, build_matmul_pair, {{FILL_VALUES, S2(m, k)}, {FILL_VALUES, S2((tb) ? n : k, (tb) ? k : n)}, \
+     {FILL_VALUES, S2(m, thin)}, {FILL_VALUES, S2((tb) ? n : thin, (tb) ? thin : n)}}, {tb, thin_first}, .steps = 1, .tolerance = 5e-6, __VA_ARGS__}
+#define MATMUL_PAIR_ADD(m, n, k, thin, tb, thin_first) \
+    {EAI_OP_MATMUL, "pair add " #tb #thin_first, build_matmul_pair, {{FILL_VALUES, S2(m, k)}, {FILL_VALUES, S2((tb) ? n : k, (tb) ? k : n)}, \
+     {FILL_VALUES, S2(m, thin)}, {FILL_VALUES, S2((tb) ? n : thin, (tb) ? thin : n)}, {FILL_VALUES, S2(m, n)}}, {tb, thin_first}, .steps = 2, .tolerance = 5e-6}
 #define MATMUL_STORED(T, SA, SB, tb) \
     {EAI_OP_MATMUL, #T, build_matmul, {{FILL_VALUES, SA}, {FILL_FIXED, SB, EAI_##T}}, {0, tb, 1}, .tolerance = 5e-6}
 #define MATMUL_STORED_ALL(T) \
@@ -71,6 +94,12 @@ static const op_case cases[] = {
     {EAI_OP_MATMUL, "large 10", build_matmul, {{FILL_VALUES, S2(257, 131)}, {FILL_VALUES, S2(257, 67)}}, {1, 0, 1}, .tolerance = 5e-6, .check_only = true},
     {EAI_OP_MATMUL, "large 11", build_matmul, {{FILL_VALUES, S2(257, 131)}, {FILL_VALUES, S2(67, 257)}}, {1, 1, 1}, .tolerance = 5e-6, .check_only = true},
     MATMUL_ADD(S2(7, 5), S2(5, 3), S2(7, 3), 0, 0), MATMUL_ADD(S2(7, 33), S2(17, 33), S2(7, 17), 0, 1), MATMUL_ADD(S2(5, 7), S2(5, 3), S2(7, 3), 1, 0),
+    MATMUL_PAIR(7, 5, 12, 3, 0, 0), MATMUL_PAIR(7, 5, 12, 3, 1, 1), MATMUL_PAIR(1, 17, 33, 8, 1, 0), MATMUL_PAIR(40, 7, 33, 8, 0, 1), MATMUL_PAIR(4, 33, 31, 1, 1, 1),
+    MATMUL_PAIR_ADD(7, 65, 12, 3, 0, 0), MATMUL_PAIR_ADD(17, 65, 36, 8, 1, 1), MATMUL_PAIR_ADD(3, 17, 33, 8, 1, 0), MATMUL_PAIR_ADD(40, 7, 33, 5, 0, 1),
+    MATMUL_PAIR(67, 131, 257, 8, 1, 0, .check_only = true), MATMUL_PAIR(67, 131, 257, 33, 0, 1, .check_only = true),
+    MATMUL_PAIR(131, 259, 1111, 64, 1, 1, .check_only = true), MATMUL_PAIR(131, 259, 1111, 7, 0, 0, .check_only = true),
+    MATMUL_PAIR(2100, 70, 1400, 8, 0, 1, .check_only = true),
+    {EAI_OP_MATMUL, "pair of alike", build_matmul_pair, {{FILL_VALUES, S2(7, 12)}, {FILL_VALUES, S2(12, 5)}, {FILL_VALUES, S2(7, 4)}, {FILL_VALUES, S2(4, 5)}}, {0, 0}, .steps = 2, .tolerance = 5e-6},
     MATMUL_STORED_ALL(BF16), MATMUL_STORED_ALL(F16), MATMUL_STORED_ALL(Q8_0), MATMUL_STORED_ALL(Q4_0), MATMUL_STORED_ALL(Q4_1),
     MATMUL_STORED_ALL(Q5_0), MATMUL_STORED_ALL(Q5_1), MATMUL_STORED_ALL(IQ4_NL), MATMUL_STORED_ALL(MXFP4),
     MATMUL_STORED_K(Q2_K), MATMUL_STORED_K(Q3_K), MATMUL_STORED_K(Q4_K), MATMUL_STORED_K(Q5_K), MATMUL_STORED_K(Q6_K),

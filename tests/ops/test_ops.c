@@ -107,6 +107,8 @@ static void compare_backends(const op_case *c, const op_values *v, op_stage stag
     compare_leaves(&actual, &expected, tolerance);
     if (c->op == EAI_OP_FUSED && stage == STAGE_RESULTS)
         assert_true(eai_plan_steps(actual.plan) < eai_plan_steps(expected.plan));
+    if (c->steps > 0 && stage == STAGE_RESULTS && !temporaries)
+        assert_int_equal(eai_plan_steps(actual.plan), c->steps);
     op_run_close(&actual);
     op_run_close(&expected);
 }

@@ -9,6 +9,20 @@ static int64_t last_dim(const eai_operand *x, int back)
     return x->shape.n_dims >= back ? x->shape.dim[x->shape.n_dims - back] : 1;
 }
 
+/* The second product of a fused step. */
+static void set_pair(cpu_product *p, const eai_step *s)
+{
+    int pair = eai_step_pair(s->n_in);
+    if (pair < 0)
+        return;
+    const eai_operand *a = &s->in[pair];
+    const eai_operand *b = &s->in[pair + 1];
+    p->pair.k = last_dim(a, 1);
+    p->pair.a = cpu__gemm_a(a->data, last_dim(a, 2), last_dim(a, 1), false);
+    p->pair.b = cpu__gemm_b(b->data, b->dtype, last_dim(b, 1), s->params.matmul.trans_b);
+    p->pair.alpha = (float)s->params.matmul.pair_alpha;
+}
+
 /* The first product of a batch, and how many there are. */
 static cpu_product get_product(const eai_step *s, int64_t *batch)
 {
@@ -16,6 +30,7 @@ static cpu_product get_product(const eai_step *s, int64_t *batch)
     const eai_operand *b = &s->in[1];
     bool trans_a = s->params.matmul.trans_a;
     bool trans_b = s->params.matmul.trans_b;
+    int addend = eai_step_addend(s->n_in);
     int64_t rows = last_dim(a, 2);
     int64_t cols = last_dim(a, 1);
     cpu_product p = {
@@ -25,10 +40,11 @@ static cpu_product get_product(const eai_step *s, int64_t *batch)
         .a = cpu__gemm_a(a->data, rows, cols, trans_a),
         .b = cpu__gemm_b(b->data, b->dtype, last_dim(b, 1), trans_b),
         .c = s->out[0].data,
-        .c_in = s->n_in > 2 ? s->in[2].data : NULL,
+        .c_in = addend < 0 ? NULL : s->in[addend].data,
         .ldc = last_dim(&s->out[0], 1),
         .alpha = (float)s->params.matmul.alpha,
     };
+    set_pair(&p, s);
     *batch = 1;
     for (int i = 0; i + 2 < a->shape.n_dims; i++)
         *batch *= a->shape.dim[i];
@@ -43,8 +59,11 @@ const char *cpu__matmul_refuses(const cpu_backend *be, const eai_step *s)
 {
     if (s->in[0].dtype != EAI_F32 || s->out[0].dtype != EAI_F32)
         return "the left operand of a product must be f32";
-    if (!be->gemm->unpack[s->in[1].dtype])
+    int pair = eai_step_pair(s->n_in);
+    if (!be->gemm->unpack[s->in[1].dtype] || (pair > 0 && !be->gemm->unpack[s->in[pair + 1].dtype]))
         return "the right operand's storage type has no unpack routine";
+    if (pair > 0 && s->in[pair].dtype != EAI_F32)
+        return "the left operand of a product must be f32";
     return NULL;
 }
 

@@ -39,8 +39,9 @@ typedef struct blocking {
     int64_t kc;               /* steps of K a block */
     int64_t group_m, group_k; /* rows and steps of A packed at a time */
     int64_t columns, rows;    /* of C a task */
-    size_t a_bytes;           /* shared scratch */
-    size_t b_bytes;           /* a thread's scratch for B ... */
+    size_t pair_at, a_bytes;  /* shared scratch: where panels of the pair's A begin, and its end */
+    size_t pair_strips;       /* a thread's scratch: where strips of the pair's B begin ... */
+    size_t b_bytes;           /* ... the end of all strips ... */
     size_t thread_bytes;      /* ... and for all */
 } blocking;
 
@@ -67,6 +68,11 @@ static int64_t round_up(int64_t a, int64_t b)
     return divide_up(a, b) * b;
 }
 
+static size_t align64(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
 cpu_gemm_a cpu__gemm_a(const float *data, int64_t rows, int64_t cols, bool trans)
 {
     (void)rows;
@@ -82,6 +88,12 @@ cpu_gemm_b cpu__gemm_b(const void *data, eai_dtype dtype, int64_t cols, bool tra
 static size_t panel_bytes(const cpu_gemm_table *g, int64_t m, int64_t k)
 {
     return (size_t)(divide_up(m, g->mr) * g->panel * round_up(k, g->k_align)) * (size_t)g->element;
+}
+
+/* Bytes of packed strips of n columns and k steps. */
+static size_t strip_bytes(const cpu_gemm_table *g, int64_t n, int64_t k)
+{
+    return (size_t)(n * round_up(k, g->k_align)) * (size_t)g->element;
 }
 
 static const cpu_gemm_table *choose_table(const cpu_backend *be, const cpu_product *p)
@@ -102,7 +114,7 @@ static void cut_rows(blocking *how, const cpu_product *p, int threads)
     how->rows = round_up(divide_up(p->m, threads), unit);
     how->group_m = p->m;
     how->group_k = p->k;
-    how->b_bytes = (size_t)(how->kc * round_up(p->n, g->nr)) * (size_t)g->element;
+    how->b_bytes = strip_bytes(g, round_up(p->n, g->nr), how->kc);
     how->thread_bytes = how->b_bytes + (how->direct ? 0 : panel_bytes(g, g->mc, how->kc));
 }
 
@@ -130,10 +142,12 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     int64_t row_tasks = min64(divide_up(2 * threads, tasks), divide_up(how->group_m, 2 * g->mc));
     how->rows =
         tasks >= threads ? how->group_m : round_up(divide_up(how->group_m, row_tasks), g->mc);
-    how->a_bytes = (size_t)round_up((int64_t)panel_bytes(g, how->group_m, how->group_k), 64);
+    how->pair_at = align64(panel_bytes(g, how->group_m, how->group_k));
+    how->a_bytes = how->pair_at + align64(panel_bytes(g, how->group_m, p->pair.k));
     how->direct_b = reads_b_in_place(g, p);
     if (!how->direct_b)
-        how->b_bytes = (size_t)(how->kc * how->columns) * (size_t)g->element;
+        how->pair_strips = align64(strip_bytes(g, how->columns, how->kc));
+    how->b_bytes = how->pair_strips + strip_bytes(g, how->columns, p->pair.k);
     how->thread_bytes = how->b_bytes;
 }
 
@@ -156,14 +170,40 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
         cut_rows(&how, p, threads);
     else
         cut_columns(&how, p, threads);
-    how.b_bytes = (size_t)round_up((int64_t)how.b_bytes, 64);
-    how.thread_bytes = (size_t)round_up((int64_t)how.thread_bytes, 64);
+    how.b_bytes = align64(how.b_bytes);
+    how.thread_bytes = align64(how.thread_bytes);
     return how;
+}
+
+/* Columns of a block are worked at one after the other, the pair's behind the last. */
+static bool takes_pair(const blocking *how, const cpu_product *p)
+{
+    return how->cut == CUT_COLUMNS && p->m > 0 && p->n > 0 && p->k > 0;
+}
+
+/* The two products of a pair, apart: the second adds to the first. */
+static cpu_product split_pair(cpu_product *first)
+{
+    cpu_product second = *first;
+    second.k = first->pair.k;
+    second.a = first->pair.a;
+    second.b = first->pair.b;
+    second.alpha = first->pair.alpha;
+    second.c_in = first->c;
+    second.pair.k = first->pair.k = 0;
+    return second;
 }
 
 size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
 {
     blocking how = choose_blocking(be, p);
+    if (p->pair.k > 0 && !takes_pair(&how, p)) {
+        cpu_product first = *p;
+        cpu_product second = split_pair(&first);
+        size_t a = cpu__product_workspace(be, &first);
+        size_t b = cpu__product_workspace(be, &second);
+        return a > b ? a : b;
+    }
     return how.a_bytes + how.thread_bytes * (size_t)be->base.n_threads;
 }
 
@@ -176,6 +216,7 @@ typedef struct block_a {
     const uint8_t *panels; /* NULL: in place */
     const float *data;
     int64_t row;
+    const uint8_t *pair; /* panels of the pair's A for these rows; NULL: not with this block */
 } block_a;
 
 /* Points the tile to columns n0 + jr .. + t->n of B: in a packed strip, or where B is. */
@@ -189,8 +230,23 @@ static void point_to_b(cpu_tile *t, const job *j, const block_a *a, const uint8_
         t->b_step = (int64_t)(b->row_bytes / sizeof(float));
         return;
     }
-    t->b = strips + (size_t)(jr * round_up(a->k, g->k_align)) * (size_t)g->element;
+    t->b = strips + strip_bytes(g, jr, a->k);
     t->b_step = t->n <= g->nr_half ? g->nr_half : g->nr;
+}
+
+/* The pair's product for a tile, whose sums are still in the first-level cache. */
+static void add_pair(const job *j, cpu_tile t, const uint8_t *panel, const uint8_t *strip)
+{
+    const cpu_gemm_table *g = j->how.g;
+    t.c_in = t.c;
+    t.alpha = j->p->pair.alpha;
+    t.k = j->p->pair.k;
+    t.a = panel;
+    t.a_row = 1;
+    t.a_col = g->panel;
+    t.b = strip;
+    t.b_step = t.n <= g->nr_half ? g->nr_half : g->nr;
+    g->tile(&t);
 }
 
 /* C [m0 .. m0 + m, n0 .. n0 + n] += the product over the steps of the block. */
@@ -224,6 +280,9 @@ static void multiply_block(const job *j, const block_a *a, const uint8_t *strips
                     t.a_col = 1;
                 }
                 g->tile(&t);
+                if (a->pair)
+                    add_pair(j, t, a->pair + panel_bytes(g, ir, p->pair.k),
+                             strips + j->how.pair_strips + strip_bytes(g, jr, p->pair.k));
             }
         }
     }
@@ -254,6 +313,18 @@ static uint8_t *find_panels(const job *j, int64_t k)
     return j->shared + panel_bytes(j->how.g, j->m, k);
 }
 
+/* Where the panels of row i of the group, and on, of the pair's A begin. */
+static uint8_t *find_pair(const job *j, int64_t i)
+{
+    return j->shared + j->how.pair_at + panel_bytes(j->how.g, i, j->p->pair.k);
+}
+
+/* Does the pair join in after the first `steps` of the group? */
+static bool is_last(const job *j, int64_t steps)
+{
+    return j->p->pair.k > 0 && j->k0 + steps == j->p->k;
+}
+
 /* Rows of A that a task packs: a part of a cache block, so that threads end together. */
 static int64_t packed_rows(const cpu_gemm_table *g)
 {
@@ -274,6 +345,11 @@ static void pack_task(void *ud, size_t task, int thread)
         cpu_gemm_a a = j->p->a;
         a.data = find_a(j->p, j->m0 + i, j->k0 + k);
         g->pack_a(find_panels(j, k) + panel_bytes(g, i, part), &a, m, part);
+    }
+    if (is_last(j, j->k)) {
+        cpu_gemm_a a = j->p->pair.a;
+        a.data += (j->m0 + i) * a.row;
+        g->pack_a(find_pair(j, i), &a, m, j->p->pair.k);
     }
 }
 
@@ -299,6 +375,10 @@ static void columns_task(void *ud, size_t task, int thread)
         a.panels += panel_bytes(g, i0, part);
         if (!how->direct_b)
             g->pack_b(strips, &p->b, n0, n, j->k0 + k, part);
+        if (is_last(j, k + part)) {
+            a.pair = find_pair(j, i0);
+            g->pack_b(strips + how->pair_strips, &p->pair.b, n0, n, 0, p->pair.k);
+        }
         multiply_block(j, &a, strips, n0, n);
     }
     if (g->end)
@@ -405,6 +485,13 @@ void cpu__product(cpu_backend *be, const cpu_product *p, void *workspace)
 {
     job j = {.p = p, .how = choose_blocking(be, p), .shared = workspace};
 
+    if (p->pair.k > 0 && !takes_pair(&j.how, p)) {
+        cpu_product first = *p;
+        cpu_product second = split_pair(&first);
+        cpu__product(be, &first, workspace);
+        cpu__product(be, &second, workspace);
+        return;
+    }
     j.scratch = j.shared + j.how.a_bytes;
     if (p->m == 0 || p->n == 0)
         return;

@@ -5,7 +5,7 @@
 #include "engine/cpu/cpu.h"
 #include "engine/cpu/gemm.h"
 
-/* c [m, n] = alpha * a [m, k] b [k, n] (+ c_in) */
+/* c [m, n] = alpha * a [m, k] b [k, n] (+ c_in) (+ pair.alpha * pair.a [m, pair.k] pair.b) */
 typedef struct cpu_product {
     int64_t m, n, k;
     cpu_gemm_a a;
@@ -14,6 +14,12 @@ typedef struct cpu_product {
     const float *c_in; /* NULL, or with c's stride; may be c */
     int64_t ldc;
     float alpha;
+    struct {
+        int64_t k; /* 0: there is none */
+        cpu_gemm_a a;
+        cpu_gemm_b b;
+        float alpha;
+    } pair; /* a thin second product, added while the result is in cache */
 } cpu_product;
 
 /* Scratch bytes; looks at shapes and types, not at data. */
