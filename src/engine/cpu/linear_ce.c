@@ -15,7 +15,12 @@
 
 #include "base/banned.h"
 
-#define CHUNK 128 /* tokens; their logits take CHUNK * vocabulary * 4 bytes */
+/* Tokens; their logits take CHUNK * vocabulary * 4 bytes. The weights are unpacked for each chunk
+ * anew, so that larger ones are quicker, but they must stay small beside what a step of so many
+ * tokens needs otherwise. */
+#define CHUNK     256
+#define CHUNK_FEW 128 /* ... for steps of less than: */
+#define MANY      1024
 
 typedef struct ce_job {
     const eai_step *s;
@@ -36,7 +41,8 @@ static size_t align64(size_t n)
 static int64_t chunk_rows(const eai_step *s)
 {
     int64_t tokens = s->in[0].shape.dim[0];
-    return tokens < CHUNK ? tokens : CHUNK;
+    int64_t chunk = tokens < MANY ? CHUNK_FEW : CHUNK;
+    return tokens < chunk ? tokens : chunk;
 }
 
 static cpu_product logits_product(const ce_job *j)

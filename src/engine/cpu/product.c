@@ -125,6 +125,18 @@ static bool reads_b_in_place(const cpu_gemm_table *g, const cpu_product *p)
            p->n % g->nr_half == 0;
 }
 
+/* Several tasks a thread, so that a thread that was held up does not hold up the rest. But each
+ * reads all of the packed A: if that is long, as few as there are threads. */
+static int64_t choose_columns(const blocking *how, const cpu_product *p, int threads)
+{
+    const cpu_gemm_table *g = how->g;
+    bool is_long = how->group_k < p->k;
+    int64_t most = is_long ? 2 * g->nc : g->nc;
+    int64_t tasks = is_long ? threads : 3 * threads;
+    int64_t columns = round_up(divide_up(p->n, tasks), CPU_BLOCK);
+    return min64(round_up(columns, g->nr), most);
+}
+
 static void cut_columns(blocking *how, const cpu_product *p, int threads)
 {
     const cpu_gemm_table *g = how->g;
@@ -133,11 +145,7 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     how->group_m = min64(p->m, GROUP_ROWS);
     int64_t k_blocks = limit / divide_up(how->group_m, g->mr);
     how->group_k = min64(p->k, how->kc * (k_blocks > 1 ? k_blocks : 1));
-    /* Several tasks a thread, so that a thread that was held up does not hold up the rest. */
-    how->columns = g->nc;
-    if (divide_up(p->n, how->columns) < 3 * threads)
-        how->columns = round_up(divide_up(p->n, 3 * threads), CPU_BLOCK);
-    how->columns = min64(round_up(how->columns, g->nr), g->nc);
+    how->columns = choose_columns(how, p, threads);
     int64_t tasks = divide_up(p->n, how->columns);
     int64_t row_tasks = min64(divide_up(2 * threads, tasks), divide_up(how->group_m, 2 * g->mc));
     how->rows =
