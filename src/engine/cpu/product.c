@@ -242,19 +242,20 @@ static void point_to_b(cpu_tile *t, const job *j, const block_a *a, const uint8_
     t->b_step = t->n <= g->nr_half ? g->nr_half : g->nr;
 }
 
-/* The pair's product for a tile, whose sums are still in the first-level cache. */
-static void add_pair(const job *j, cpu_tile t, const uint8_t *panel, const uint8_t *strip)
+/* One tile of C over the steps of the block, and over the pair's, which reads and adds to the sums
+ * while they are in the first-level cache. */
+static void multiply_tile(const job *j, const block_a *a, cpu_tile *t, cpu_tile *pair, int64_t at)
 {
-    const cpu_gemm_table *g = j->how.g;
-    t.c_in = t.c;
-    t.alpha = j->p->pair.alpha;
-    t.k = j->p->pair.k;
-    t.a = panel;
-    t.a_row = 1;
-    t.a_col = g->panel;
-    t.b = strip;
-    t.b_step = t.n <= g->nr_half ? g->nr_half : g->nr;
-    g->tile(&t);
+    const cpu_product *p = j->p;
+    t->c = p->c + at;
+    t->c_in = a->k0 > 0 ? t->c : p->c_in ? p->c_in + at : NULL;
+    j->how.g->tile(t);
+    if (!a->pair)
+        return;
+    pair->m = t->m;
+    pair->c = t->c;
+    pair->c_in = t->c;
+    j->how.g->tile(pair);
 }
 
 /* C [m0 .. m0 + m, n0 .. n0 + n] += the product over the steps of the block. */
@@ -263,34 +264,31 @@ static void multiply_block(const job *j, const block_a *a, const uint8_t *strips
 {
     const cpu_product *p = j->p;
     const cpu_gemm_table *g = j->how.g;
-    int64_t padded = round_up(a->k, g->k_align);
-    size_t element = (size_t)g->element;
     int64_t mr = a->panels ? g->mr : n <= g->nr_half ? g->mr_half : g->mr;
     int64_t mc = a->panels ? g->mc : mr;
+    size_t rows_bytes =
+        a->panels ? panel_bytes(g, mr, a->k) : (size_t)(mr * a->row) * sizeof(float);
+    size_t pair_bytes = panel_bytes(g, mr, p->pair.k);
+    const uint8_t *rows = a->panels ? a->panels : (const uint8_t *)a->data;
     cpu_tile t = {.ldc = p->ldc, .alpha = p->alpha, .k = a->k};
+    cpu_tile pair = {.ldc = p->ldc, .alpha = p->pair.alpha, .k = p->pair.k};
 
+    t.a_row = a->panels ? 1 : a->row;
+    t.a_col = a->panels ? g->panel : 1;
+    pair.a_row = 1;
+    pair.a_col = g->panel;
     for (int64_t ic = 0; ic < a->m; ic += mc) {
         for (int64_t jr = 0; jr < n; jr += g->nr) {
-            t.n = (int)min64(g->nr, n - jr);
+            size_t panel = (size_t)(ic / mr);
+            t.n = pair.n = (int)min64(g->nr, n - jr);
             point_to_b(&t, j, a, strips, n0, jr);
-            for (int64_t ir = ic; ir < min64(ic + mc, a->m); ir += mr) {
+            pair.b = strips + j->how.pair_strips + strip_bytes(g, jr, pair.k);
+            pair.b_step = pair.n <= g->nr_half ? g->nr_half : g->nr;
+            for (int64_t ir = ic; ir < min64(ic + mc, a->m); ir += mr, panel++) {
                 t.m = (int)min64(mr, a->m - ir);
-                int64_t at = (a->m0 + ir) * p->ldc + n0 + jr;
-                t.c = p->c + at;
-                t.c_in = a->k0 > 0 ? t.c : p->c_in ? p->c_in + at : NULL;
-                if (a->panels) {
-                    t.a = a->panels + (size_t)(ir / mr * g->panel * padded) * element;
-                    t.a_row = 1;
-                    t.a_col = g->panel;
-                } else {
-                    t.a = a->data + ir * a->row;
-                    t.a_row = a->row;
-                    t.a_col = 1;
-                }
-                g->tile(&t);
-                if (a->pair)
-                    add_pair(j, t, a->pair + panel_bytes(g, ir, p->pair.k),
-                             strips + j->how.pair_strips + strip_bytes(g, jr, p->pair.k));
+                t.a = rows + panel * rows_bytes;
+                pair.a = a->pair ? a->pair + panel * pair_bytes : NULL;
+                multiply_tile(j, a, &t, &pair, (a->m0 + ir) * p->ldc + n0 + jr);
             }
         }
     }

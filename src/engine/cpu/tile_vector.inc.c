@@ -70,17 +70,20 @@ static const struct {
     {m, {{tile_##m##x1_panel, tile_##m##x1_rows}, {tile_##m##x2_panel, tile_##m##x2_rows}}},
     TILE_ROWS(ROW_1, ROW_2)};
 
-static void tile(const cpu_tile *whole)
+/* The largest tile of up to m rows, from the v-th on. */
+CPU_INLINE int find_tile(int v, int m, bool wide, bool by_row)
+{
+    while (tiles[v].m > m || !tiles[v].fn[wide][by_row])
+        v++;
+    return v;
+}
+
+static void tile_in_parts(const cpu_tile *whole, int v, bool wide, bool by_row)
 {
     cpu_tile t = *whole;
-    bool by_row = t.a_row != 1;
-    bool wide = t.n > V;
-    for (int v = 0; t.m > 0;) {
+    while (t.m > 0) {
+        v = find_tile(v, t.m, wide, by_row);
         int m = tiles[v].m;
-        if (m > t.m || !tiles[v].fn[wide][by_row]) {
-            v++;
-            continue;
-        }
         tiles[v].fn[wide][by_row](&t);
         t.m -= m;
         t.c += m * t.ldc;
@@ -88,4 +91,17 @@ static void tile(const cpu_tile *whole)
             t.c_in += m * t.ldc;
         t.a = (const number *)t.a + m * t.a_row;
     }
+}
+
+/* A whole tile, the usual case, is not copied: reading at once what was written in parts would wait
+ * until the results of the tile before are out of the store buffer. */
+static void tile(const cpu_tile *t)
+{
+    bool by_row = t->a_row != 1;
+    bool wide = t->n > V;
+    int v = find_tile(0, t->m, wide, by_row);
+    if (tiles[v].m == t->m)
+        tiles[v].fn[wide][by_row](t);
+    else
+        tile_in_parts(t, v, wide, by_row);
 }
