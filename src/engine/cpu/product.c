@@ -11,6 +11,8 @@
  *     of a thread   strips of a block of B
  * Products with few columns (LoRA: rank 8) are cut into row blocks instead: each thread packs the
  * little B for itself and reads its rows of A in place (or packs them in its own scratch), once.
+ * Products of a transposed A with few columns of B (its gradient) are computed as their transposes:
+ * then both are read in place, row by row.
  * Products of few rows, with rows of B along K (decoding), are dot products and need no scratch.
  *
  * Each element of C is summed in the same order however the work is cut: the result does not depend
@@ -202,8 +204,50 @@ static cpu_product split_pair(cpu_product *first)
     return second;
 }
 
+/* Is the transpose quicker, whose long operand is read in place? */
+static bool is_turned(const cpu_backend *be, const cpu_product *p)
+{
+    return be->gemm->direct && p->a.row == 1 && p->a.col != 1 && p->b.dtype == EAI_F32 &&
+           !p->b.along_k && p->n <= be->gemm->mr && p->m >= 4 * p->n &&
+           p->m % be->gemm->nr_half == 0 && p->pair.k == 0;
+}
+
+static size_t turned_bytes(const cpu_product *p)
+{
+    return align64((size_t)(p->m * p->n) * sizeof(float));
+}
+
+/* The product B^T A^T, which is C^T, into `c`. */
+static cpu_product turn(const cpu_product *p, float *c)
+{
+    return (cpu_product){
+        .m = p->n,
+        .n = p->m,
+        .k = p->k,
+        .a = {(const float *)(const void *)p->b.data, 1, (int64_t)(p->b.row_bytes / sizeof(float))},
+        .b = {(const uint8_t *)p->a.data, EAI_F32, (size_t)p->a.col * sizeof(float), false},
+        .c = c,
+        .ldc = p->m,
+        .alpha = p->alpha,
+    };
+}
+
+static void turn_back(const cpu_product *p, const float *turned)
+{
+    for (int64_t i = 0; i < p->m; i++) {
+        for (int64_t j = 0; j < p->n; j++) {
+            int64_t at = i * p->ldc + j;
+            p->c[at] = turned[j * p->m + i] + (p->c_in ? p->c_in[at] : 0);
+        }
+    }
+}
+
 size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
 {
+    if (is_turned(be, p)) {
+        cpu_product turned = turn(p, NULL);
+        return turned_bytes(p) + cpu__product_workspace(be, &turned);
+    }
     blocking how = choose_blocking(be, p);
     if (p->pair.k > 0 && !takes_pair(&how, p)) {
         cpu_product first = *p;
@@ -491,6 +535,12 @@ void cpu__product(cpu_backend *be, const cpu_product *p, void *workspace)
 {
     job j = {.p = p, .how = choose_blocking(be, p), .shared = workspace};
 
+    if (is_turned(be, p)) {
+        cpu_product turned = turn(p, workspace);
+        cpu__product(be, &turned, (uint8_t *)workspace + turned_bytes(p));
+        turn_back(p, workspace);
+        return;
+    }
     if (p->pair.k > 0 && !takes_pair(&j.how, p)) {
         cpu_product first = *p;
         cpu_product second = split_pair(&first);
