@@ -232,15 +232,18 @@ static void pack_keys(const cpu_attention *z, int64_t kv_head, int64_t tile)
 
 /* ---- forward ---- */
 
-/* x[i] = value for i in `all` outside of `inside`. */
+/* x[i] = value for i in `all`, whole vectors of a tile, outside of `inside`. */
 CPU_INLINE void set_outside(float *x, range all, range inside, float value)
 {
-    if (inside.first >= inside.last)
-        inside = (range){all.last, all.last};
-    for (int64_t i = all.first; i < inside.first; i++)
-        x[i] = value;
-    for (int64_t i = inside.last; i < all.last; i++)
-        x[i] = value;
+    vi lane;
+    for (int i = 0; i < V; i++)
+        lane[i] = i;
+    for (int64_t i = all.first; i < all.last; i += V) {
+        if (i >= inside.first && i + V <= inside.last)
+            continue;
+        vi in = (lane >= (int32_t)(inside.first - i)) & (lane < (int32_t)(inside.last - i));
+        vf_store(x + i, vf_select(in, vf_load(x + i), vf_set(value)));
+    }
 }
 
 /* Scores of one query -> unnormalised probabilities; m, l and the sum of values follow. */
