@@ -35,7 +35,10 @@ typedef struct eai_step {
  *     a, b, c          out = alpha * op(a) op(b) + c
  *     a, b, d, e       out = alpha * a op(b) + pair_alpha * d op(e)
  *     a, b, c, d, e    both
- * op(e) is transposed as op(b) is; matrices of a pair have two dimensions. When c.data ==
+ * op(e) is transposed as op(b) is; matrices of a pair have two dimensions. Where params say
+ * `chained`, f takes the place of d, which is the second output (not wanted: data NULL):
+ *     d = chain_alpha * a op(f)
+ * When c.data ==
  * out[0].data the sum is in place. */
 
 typedef struct eai_backend_ops {

@@ -18,8 +18,15 @@ double cost_matmul(const eai_shape *in, int n_in, const eai_shape *out, const ea
 {
     int last = in[0].n_dims - (p->matmul.trans_a ? 2 : 1);
     int pair = eai_step_pair(n_in);
-    int64_t terms = in[0].dim[last] + (pair < 0 ? 0 : in[pair].dim[1]);
-    return 2.0 * (double)eai_shape_elements(&out[0]) * (double)terms;
+    double terms = (double)in[0].dim[last];
+    double products = terms * (double)eai_shape_elements(&out[0]);
+    if (p->matmul.chained)
+        products += terms * (double)eai_shape_elements(&out[1]);
+    if (pair > 0) {
+        const eai_shape *d = p->matmul.chained ? &out[1] : &in[pair];
+        products += (double)d->dim[1] * (double)eai_shape_elements(&out[0]);
+    }
+    return 2 * products;
 }
 
 /* A handful of passes over the row. */

@@ -6,6 +6,8 @@
  * 2. A product that adds to a thin one (few terms a sum), or the other way round, becomes one
  * product of a pair, which writes its result once: a linear layer with its adapter, and its
  * gradient.
+ * If the thin product's left factor is a product of the same matrix (x A of x W + (x A) B), it
+ * becomes part of it too, and x is read once.
  * 3. Elementwise operations that feed only another elementwise operation of the same size become
  * one FUSED step: a small program that the backend runs block by block in cache.
  *
@@ -120,6 +122,44 @@ static void fuse_pairs(draft *d)
         if (made && made->op == EAI_OP_MATMUL && made->n_in <= 3 && are_alike(s, made) &&
             make_pair(s, made))
             drop(d, made);
+    }
+}
+
+/* Is all that `s` reads, but the j-th input, there before step i? */
+static bool can_run_at(const draft *d, const draft_step *s, int j, int i)
+{
+    for (int k = 0; k < s->n_in; k++) {
+        if (k != j && d->producer[draft__root(s->in[k])->id] >= i)
+            return false;
+    }
+    return true;
+}
+
+/* The step of a pair moves to where the left factor of its thin product was made. */
+static void fuse_chains(draft *d)
+{
+    for (int i = 0; i < d->n; i++) {
+        draft_step *s = &d->steps[i];
+        int j = s->op == EAI_OP_MATMUL && !s->dropped ? eai_step_pair(s->n_in) : -1;
+        int at = j < 0 ? -1 : d->producer[s->in[j]->id];
+        if (at < 0)
+            continue;
+        draft_step *made = &d->steps[at];
+        if (made->op != EAI_OP_MATMUL || made->dropped || made->n_in != 2 ||
+            made->changes != s->changes || made->in[0] != s->in[0] || !are_alike(s, made) ||
+            !can_run_at(d, s, j, at))
+            continue;
+        draft_step chain = *s;
+        chain.params.matmul.chained = true;
+        chain.params.matmul.chain_alpha = made->params.matmul.alpha;
+        chain.in[j] = made->in[1];
+        chain.out[1] = made->out[0];
+        chain.n_out = 2;
+        d->uses[made->in[0]->id]--;
+        d->uses[made->out[0]->id]--;
+        d->producer[s->out[0]->id] = at;
+        *made = chain;
+        drop(d, s);
     }
 }
 
@@ -264,6 +304,7 @@ bool draft__fuse(draft *d)
 {
     fuse_products(d);
     fuse_pairs(d);
+    fuse_chains(d);
     for (int i = 0; i < d->n; i++) {
         draft_step *s = &d->steps[i];
         if (!s->dropped && is_elementwise(s) && is_simple(s) && !fuse_into(d, s))

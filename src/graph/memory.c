@@ -75,7 +75,7 @@ static bool may_share(const draft_step *s, int j)
 static int inherited_storage(const places *p, int i)
 {
     const draft_step *s = &p->d->steps[i];
-    if (!p->ops->in_place || s->n_out != 1)
+    if (!p->ops->in_place || (s->n_out != 1 && s->op != EAI_OP_MATMUL))
         return -1;
     size_t bytes = draft__bytes(s->out[0], p->ops);
     for (int j = 0; j < s->n_in; j++) {

@@ -46,7 +46,9 @@ typedef union eai_op_params {
     struct {
         double alpha;
         bool trans_a, trans_b;
-        double pair_alpha; /* of the second product of a fused step (backend.h) */
+        double pair_alpha; /* of the second product of a fused step (backend.h) ... */
+        bool chained;      /* ... whose left factor is a product itself, by this factor: */
+        double chain_alpha;
     } matmul;
     struct {
         int64_t n;

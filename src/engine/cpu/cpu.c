@@ -42,9 +42,14 @@ static void release_memory(eai_backend *base, void *p)
 static eai_status run_steps(eai_backend *base, const eai_step *steps, size_t n, void *workspace,
                             eai_error *err)
 {
+    cpu_backend *b = (cpu_backend *)base;
     (void)err;
-    for (size_t i = 0; i < n; i++)
-        cpu_kernels[steps[i].op].run((cpu_backend *)base, &steps[i], workspace);
+    b->packed.data = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (steps[i].op != EAI_OP_MATMUL) /* may change the operand, or use the workspace */
+            b->packed.data = NULL;
+        cpu_kernels[steps[i].op].run(b, &steps[i], workspace);
+    }
     return EAI_OK;
 }
 

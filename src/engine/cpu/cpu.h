@@ -15,6 +15,14 @@
 typedef struct cpu_gemm_table cpu_gemm_table; /* gemm.h */
 typedef struct cpu_vec_table cpu_vec_table;   /* vec.h */
 
+/* The left operand of the last product, packed: the next one may have the same (q, k and v). */
+typedef struct cpu_packed {
+    const float *data; /* NULL: nothing is there */
+    int64_t row, col, m, k;
+    const cpu_gemm_table *table;
+    const void *panels; /* where */
+} cpu_packed;
+
 typedef struct cpu_backend {
     eai_backend base;
     eai_pool *pool;
@@ -22,6 +30,7 @@ typedef struct cpu_backend {
     const cpu_gemm_table *gemm_bf16; /* products of bf16 operands; NULL unless bf16 */
     const cpu_vec_table *vec;        /* everything else */
     bool bf16;                       /* large products round their operands to bf16 */
+    cpu_packed packed;               /* what the last step left in the workspace */
 } cpu_backend;
 
 /* Runs one step. `workspace` has what the row's workspace() asked for, aligned to 64 bytes. */

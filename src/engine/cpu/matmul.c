@@ -15,12 +15,21 @@ static void set_pair(cpu_product *p, const eai_step *s)
     int pair = eai_step_pair(s->n_in);
     if (pair < 0)
         return;
-    const eai_operand *a = &s->in[pair];
+    bool trans_b = s->params.matmul.trans_b;
+    bool chained = s->params.matmul.chained;
+    const eai_operand *a = chained ? &s->out[1] : &s->in[pair];
     const eai_operand *b = &s->in[pair + 1];
     p->pair.k = last_dim(a, 1);
     p->pair.a = cpu__gemm_a(a->data, last_dim(a, 2), last_dim(a, 1), false);
-    p->pair.b = cpu__gemm_b(b->data, b->dtype, last_dim(b, 1), s->params.matmul.trans_b);
+    p->pair.b = cpu__gemm_b(b->data, b->dtype, last_dim(b, 1), trans_b);
     p->pair.alpha = (float)s->params.matmul.pair_alpha;
+    if (!chained)
+        return;
+    const eai_operand *chain = &s->in[pair];
+    p->pair.chained = true;
+    p->pair.chain = cpu__gemm_b(chain->data, chain->dtype, last_dim(chain, 1), trans_b);
+    p->pair.chain_alpha = (float)s->params.matmul.chain_alpha;
+    p->pair.made = a->data;
 }
 
 /* The first product of a batch, and how many there are. */
@@ -60,9 +69,12 @@ const char *cpu__matmul_refuses(const cpu_backend *be, const eai_step *s)
     if (s->in[0].dtype != EAI_F32 || s->out[0].dtype != EAI_F32)
         return "the left operand of a product must be f32";
     int pair = eai_step_pair(s->n_in);
-    if (!be->gemm->unpack[s->in[1].dtype] || (pair > 0 && !be->gemm->unpack[s->in[pair + 1].dtype]))
+    bool chained = s->params.matmul.chained;
+    if (!be->gemm->unpack[s->in[1].dtype] ||
+        (pair > 0 && !be->gemm->unpack[s->in[pair + 1].dtype]) ||
+        (chained && !be->gemm->unpack[s->in[pair].dtype]))
         return "the right operand's storage type has no unpack routine";
-    if (pair > 0 && s->in[pair].dtype != EAI_F32)
+    if (pair > 0 && !chained && s->in[pair].dtype != EAI_F32)
         return "the left operand of a product must be f32";
     return NULL;
 }

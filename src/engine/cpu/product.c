@@ -43,7 +43,7 @@ typedef struct blocking {
     int64_t columns, rows;    /* of C a task */
     size_t pair_at, a_bytes;  /* shared scratch: where panels of the pair's A begin, and its end */
     size_t pair_strips;       /* a thread's scratch: where strips of the pair's B begin ... */
-    size_t b_bytes;           /* ... the end of all strips ... */
+    size_t b_bytes;           /* ... the end of all strips (a chain's come first) ... */
     size_t thread_bytes;      /* ... and for all */
 } blocking;
 
@@ -53,6 +53,8 @@ typedef struct job {
     uint8_t *shared, *scratch;
     int64_t m0, m, k0, k; /* the group */
     int64_t row_tasks;    /* cuts of the group's rows */
+    int64_t chain_rows;   /* of a chain's first product a task */
+    bool packed;          /* A is packed already */
 } job;
 
 static int64_t min64(int64_t a, int64_t b)
@@ -158,6 +160,8 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     if (!how->direct_b)
         how->pair_strips = align64(strip_bytes(g, how->columns, how->kc));
     how->b_bytes = how->pair_strips + strip_bytes(g, how->columns, p->pair.k);
+    size_t chain = p->pair.chained ? strip_bytes(g, round_up(p->pair.k, g->nr), how->kc) : 0;
+    how->b_bytes = how->b_bytes > chain ? how->b_bytes : chain;
     how->thread_bytes = how->b_bytes;
 }
 
@@ -188,20 +192,42 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
 /* Columns of a block are worked at one after the other, the pair's behind the last. */
 static bool takes_pair(const blocking *how, const cpu_product *p)
 {
-    return how->cut == CUT_COLUMNS && p->m > 0 && p->n > 0 && p->k > 0;
+    return how->cut == CUT_COLUMNS && p->m > 0 && p->n > 0 && p->k > 0 &&
+           (!p->pair.chained || how->group_k == p->k);
 }
 
-/* The two products of a pair, apart: the second adds to the first. */
-static cpu_product split_pair(cpu_product *first)
+/* The product that makes the left operand of a chain's second. */
+static cpu_product first_of_chain(const cpu_product *p)
 {
-    cpu_product second = *first;
-    second.k = first->pair.k;
-    second.a = first->pair.a;
-    second.b = first->pair.b;
-    second.alpha = first->pair.alpha;
-    second.c_in = first->c;
-    second.pair.k = first->pair.k = 0;
-    return second;
+    return (cpu_product){
+        .m = p->m,
+        .n = p->pair.k,
+        .k = p->k,
+        .a = p->a,
+        .b = p->pair.chain,
+        .c = p->pair.made,
+        .ldc = p->pair.k,
+        .alpha = p->pair.chain_alpha,
+    };
+}
+
+/* What the first of several products leaves to do: a chain becomes a pair, a pair a sum. */
+static cpu_product split(cpu_product *first, const cpu_product *p)
+{
+    cpu_product rest = *p;
+    if (p->pair.chained) {
+        *first = first_of_chain(p);
+        rest.pair.chained = false;
+        return rest;
+    }
+    *first = *p;
+    first->pair.k = rest.pair.k = 0;
+    rest.k = p->pair.k;
+    rest.a = p->pair.a;
+    rest.b = p->pair.b;
+    rest.alpha = p->pair.alpha;
+    rest.c_in = p->c;
+    return rest;
 }
 
 /* Is the transpose quicker, whose long operand is read in place? */
@@ -242,6 +268,11 @@ static void turn_back(const cpu_product *p, const float *turned)
     }
 }
 
+static size_t made_bytes(const cpu_product *p)
+{
+    return p->pair.chained ? align64((size_t)(p->m * p->pair.k) * sizeof(float)) : 0;
+}
+
 size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
 {
     if (is_turned(be, p)) {
@@ -250,13 +281,13 @@ size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
     }
     blocking how = choose_blocking(be, p);
     if (p->pair.k > 0 && !takes_pair(&how, p)) {
-        cpu_product first = *p;
-        cpu_product second = split_pair(&first);
+        cpu_product first;
+        cpu_product rest = split(&first, p);
         size_t a = cpu__product_workspace(be, &first);
-        size_t b = cpu__product_workspace(be, &second);
-        return a > b ? a : b;
+        size_t b = cpu__product_workspace(be, &rest);
+        return made_bytes(p) + (a > b ? a : b);
     }
-    return how.a_bytes + how.thread_bytes * (size_t)be->base.n_threads;
+    return made_bytes(p) + how.a_bytes + how.thread_bytes * (size_t)be->base.n_threads;
 }
 
 /* ---- Tiles of a block
@@ -390,17 +421,43 @@ static void pack_task(void *ud, size_t task, int thread)
     int64_t m = min64(packed_rows(g), j->m - i);
 
     (void)thread;
-    for (int64_t k = 0; k < j->k; k += j->how.kc) {
+    for (int64_t k = 0; k < j->k && !j->packed; k += j->how.kc) {
         int64_t part = min64(j->how.kc, j->k - k);
         cpu_gemm_a a = j->p->a;
         a.data = find_a(j->p, j->m0 + i, j->k0 + k);
         g->pack_a(find_panels(j, k) + panel_bytes(g, i, part), &a, m, part);
     }
-    if (is_last(j, j->k)) {
+    if (is_last(j, j->k) && !j->p->pair.chained) {
         cpu_gemm_a a = j->p->pair.a;
         a.data += (j->m0 + i) * a.row;
         g->pack_a(find_pair(j, i), &a, m, j->p->pair.k);
     }
+}
+
+/* A task makes some rows of it, and packs them. */
+static void chain_task(void *ud, size_t task, int thread)
+{
+    const job *j = ud;
+    const cpu_gemm_table *g = j->how.g;
+    cpu_product first = first_of_chain(j->p);
+    job inner = {.p = &first, .how = {.g = g}};
+    int64_t i = (int64_t)task * j->chain_rows;
+    int64_t m = min64(j->chain_rows, j->m - i);
+    uint8_t *strips = j->scratch + j->how.thread_bytes * (size_t)thread;
+
+    if (g->begin)
+        g->begin();
+    for (int64_t k = 0; k < j->k; k += j->how.kc) {
+        int64_t part = min64(j->how.kc, j->k - k);
+        block_a a = {j->m0 + i, m, k, part, .panels = find_panels(j, k)};
+        a.panels += panel_bytes(g, i, part);
+        g->pack_b(strips, &first.b, 0, first.n, k, part);
+        multiply_block(&inner, &a, strips, 0, first.n);
+    }
+    if (g->end)
+        g->end();
+    cpu_gemm_a made = {first.c + (j->m0 + i) * first.ldc, first.ldc, 1};
+    g->pack_a(find_pair(j, i), &made, m, first.n);
 }
 
 static void columns_task(void *ud, size_t task, int thread)
@@ -435,19 +492,44 @@ static void columns_task(void *ud, size_t task, int thread)
         g->end();
 }
 
+/* All of A fits into the shared scratch, and the step before has left it there. */
+static bool is_packed(const cpu_backend *be, const job *j)
+{
+    const cpu_packed *x = &be->packed;
+    const cpu_product *p = j->p;
+    return x->data == p->a.data && x->row == p->a.row && x->col == p->a.col && x->m == p->m &&
+           x->k == p->k && x->table == j->how.g && x->panels == j->shared && j->m == p->m &&
+           j->k == p->k;
+}
+
+static void remember_packed(cpu_backend *be, const job *j)
+{
+    const cpu_product *p = j->p;
+    bool whole = j->m == p->m && j->k == p->k;
+    be->packed =
+        (cpu_packed){whole ? p->a.data : NULL, p->a.row, p->a.col, p->m, p->k, j->how.g, j->shared};
+}
+
 static void run_columns(cpu_backend *be, job *j)
 {
     const cpu_product *p = j->p;
     const blocking *how = &j->how;
+    int threads = j->how.serial ? 1 : be->base.n_threads;
+    j->chain_rows = round_up(divide_up(how->group_m, threads), how->g->mr);
     for (j->m0 = 0; j->m0 < p->m; j->m0 += how->group_m) {
         j->m = min64(how->group_m, p->m - j->m0);
         j->row_tasks = divide_up(j->m, how->rows);
         for (j->k0 = 0; j->k0 < p->k; j->k0 += how->group_k) {
             j->k = min64(how->group_k, p->k - j->k0);
-            run_tasks(be, j, pack_task, divide_up(j->m, packed_rows(how->g)));
+            j->packed = is_packed(be, j);
+            if (!j->packed || (p->pair.k > 0 && !p->pair.chained))
+                run_tasks(be, j, pack_task, divide_up(j->m, packed_rows(how->g)));
+            if (p->pair.chained)
+                run_tasks(be, j, chain_task, divide_up(j->m, j->chain_rows));
             run_tasks(be, j, columns_task, divide_up(p->n, how->columns) * j->row_tasks);
         }
     }
+    remember_packed(be, j);
 }
 
 /* ---- Cut into rows
@@ -531,26 +613,34 @@ static void run_empty(const cpu_product *p)
     }
 }
 
-void cpu__product(cpu_backend *be, const cpu_product *p, void *workspace)
+void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
 {
-    job j = {.p = p, .how = choose_blocking(be, p), .shared = workspace};
+    cpu_product with_place = *given;
+    const cpu_product *p = &with_place;
 
+    if (p->pair.chained && !p->pair.made)
+        with_place.pair.made = workspace;
+    with_place.pair.a.data = p->pair.chained ? p->pair.made : p->pair.a.data;
+    workspace = (uint8_t *)workspace + made_bytes(p);
     if (is_turned(be, p)) {
         cpu_product turned = turn(p, workspace);
         cpu__product(be, &turned, (uint8_t *)workspace + turned_bytes(p));
         turn_back(p, workspace);
         return;
     }
+    job j = {.p = p, .how = choose_blocking(be, p), .shared = workspace};
     if (p->pair.k > 0 && !takes_pair(&j.how, p)) {
-        cpu_product first = *p;
-        cpu_product second = split_pair(&first);
+        cpu_product first;
+        cpu_product rest = split(&first, p);
         cpu__product(be, &first, workspace);
-        cpu__product(be, &second, workspace);
+        cpu__product(be, &rest, workspace);
         return;
     }
     j.scratch = j.shared + j.how.a_bytes;
     if (p->m == 0 || p->n == 0)
         return;
+    if (j.how.cut != CUT_COLUMNS)
+        be->packed.data = NULL;
     if (p->k == 0)
         run_empty(p);
     else if (j.how.cut == CUT_DOT)

@@ -5,7 +5,8 @@
 #include "engine/cpu/cpu.h"
 #include "engine/cpu/gemm.h"
 
-/* c [m, n] = alpha * a [m, k] b [k, n] (+ c_in) (+ pair.alpha * pair.a [m, pair.k] pair.b) */
+/* c [m, n] = alpha * a [m, k] b [k, n] (+ c_in) (+ pair.alpha * pair.a [m, pair.k] pair.b)
+ * A pair may be a chain: then pair.a is computed as well, pair.a = chain_alpha * a pair.chain. */
 typedef struct cpu_product {
     int64_t m, n, k;
     cpu_gemm_a a;
@@ -19,7 +20,11 @@ typedef struct cpu_product {
         cpu_gemm_a a;
         cpu_gemm_b b;
         float alpha;
-    } pair; /* a thin second product, added while the result is in cache */
+        bool chained;
+        cpu_gemm_b chain; /* [k, pair.k] */
+        float chain_alpha;
+        float *made; /* where pair.a goes, without gaps; NULL: into scratch */
+    } pair;          /* a thin second product, added while the result is in cache */
 } cpu_product;
 
 /* Scratch bytes; looks at shapes and types, not at data. */
