@@ -26,10 +26,15 @@ typedef struct product_case {
     eai_dtype dtype;
     int c_in;
     float alpha;
+    int64_t pair_k; /* 0: no second product */
+    bool chained;
 } product_case;
+#define PAIR_ALPHA  0.5f
+#define CHAIN_ALPHA -0.25f
 
 typedef struct matrices {
     float *a, *b, *c, *c_in;
+    float *pair_a, *pair_b, *chain; /* [m, pair_k], [pair_k, n], [k, pair_k]; the last two as b */
     double *expected, *magnitude;
     uint8_t *stored;
     size_t stored_bytes;
@@ -73,6 +78,42 @@ static void store_b(matrices *x, const product_case *pc)
     }
 }
 
+/* Element (i, p) of the pair's left factor, and the sum of absolute values. */
+static double get_left(const matrices *x, const product_case *pc, int64_t i, int64_t p,
+                       double *size)
+{
+    double sum = (double)x->pair_a[i * pc->pair_k + p];
+    *size = fabs(sum);
+    if (!pc->chained)
+        return sum;
+    sum = *size = 0;
+    for (int64_t k = 0; k < pc->k; k++) {
+        double a = (double)x->a[i * pc->k + k];
+        double f = (double)x->chain[pc->trans_b ? p * pc->k + k : k * pc->pair_k + p];
+        sum += (double)CHAIN_ALPHA * a * f;
+        *size += fabs((double)CHAIN_ALPHA * a * f);
+    }
+    return sum;
+}
+
+/* Adds the pair. Whether its operands are rounded is the product's choice: the tolerance allows for
+ * it. */
+static void add_pair(matrices *x, const product_case *pc, bool rounded)
+{
+    double allowed = rounded ? 1e4 : 2; /* times 1e-6 */
+    for (int64_t i = 0; i < pc->m; i++) {
+        for (int64_t p = 0; p < pc->pair_k; p++) {
+            double size;
+            double left = get_left(x, pc, i, p, &size);
+            for (int64_t j = 0; j < pc->n; j++) {
+                double b = (double)x->pair_b[pc->trans_b ? j * pc->pair_k + p : p * pc->n + j];
+                x->expected[i * pc->n + j] += (double)PAIR_ALPHA * left * b;
+                x->magnitude[i * pc->n + j] += (double)PAIR_ALPHA * size * fabs(b) * allowed;
+            }
+        }
+    }
+}
+
 /* expected = alpha a b + c_in; magnitude: the same sum of absolute values, for the tolerance. */
 static void multiply(matrices *x, const product_case *pc, bool bf16)
 {
@@ -102,6 +143,9 @@ static matrices make_matrices(const product_case *pc)
     x.b = make_floats(&rng, pc->k * pc->n);
     x.c = make_floats(&rng, pc->m * pc->n);
     x.c_in = make_floats(&rng, pc->m * pc->n);
+    x.pair_a = make_floats(&rng, pc->m * pc->pair_k);
+    x.pair_b = make_floats(&rng, pc->pair_k * pc->n);
+    x.chain = make_floats(&rng, pc->k * pc->pair_k);
     x.expected = eai_alloc_zeroed((size_t)(pc->m * pc->n) + 1, sizeof(double));
     x.magnitude = eai_alloc_zeroed((size_t)(pc->m * pc->n) + 1, sizeof(double));
     assert_non_null(x.expected);
@@ -116,6 +160,9 @@ static void free_matrices(matrices *x)
     eai_free(x->b);
     eai_free(x->c);
     eai_free(x->c_in);
+    eai_free(x->pair_a);
+    eai_free(x->pair_b);
+    eai_free(x->chain);
     eai_free(x->expected);
     eai_free(x->magnitude);
     eai_free(x->stored);
@@ -140,6 +187,16 @@ static void run_product(cpu_backend *be, matrices *x, const product_case *pc)
         .ldc = pc->n,
         .alpha = pc->alpha,
     };
+    if (pc->pair_k > 0) {
+        p.pair.k = pc->pair_k;
+        p.pair.a = cpu__gemm_a(x->pair_a, pc->m, pc->pair_k, false);
+        p.pair.b = cpu__gemm_b(x->pair_b, EAI_F32, pc->trans_b ? pc->pair_k : pc->n, pc->trans_b);
+        p.pair.alpha = PAIR_ALPHA;
+        p.pair.chained = pc->chained;
+        p.pair.chain =
+            cpu__gemm_b(x->chain, EAI_F32, pc->trans_b ? pc->k : pc->pair_k, pc->trans_b);
+        p.pair.chain_alpha = CHAIN_ALPHA;
+    }
     size_t bytes = cpu__product_workspace(be, &p);
     uint8_t *workspace = eai_alloc_aligned(64, bytes + 64);
     assert_non_null(workspace);
@@ -157,6 +214,7 @@ static void check_product(cpu_backend *be, const product_case *pc)
     /* As product.c decides: thin products stay in f32. */
     bool bf16 = be->gemm_bf16 && pc->m >= 16 && pc->n >= 16 && pc->k >= 32;
     multiply(&x, pc, bf16);
+    add_pair(&x, pc, be->gemm_bf16);
     run_product(be, &x, pc);
     for (int64_t i = 0; i < pc->m * pc->n; i++) {
         double error = fabs((double)x.c[i] - x.expected[i]);
@@ -292,6 +350,53 @@ static void test_blocks(void **state)
     for_each_backend(check_blocks);
 }
 
+/* Two products in one, where it is one and where it is carried out as two. */
+static void check_pairs(cpu_backend *be)
+{
+    static const product_case shapes[] = {
+        {1, 1, 1, false, false, EAI_F32, NO_C, 1},
+        {7, 33, 65, false, true, EAI_F32, OTHER_C, 1},
+        {1, 300, 576, false, true, EAI_Q4_1, NO_C, 1},  /* decoding */
+        {40, 7, 96, false, false, EAI_F32, SAME_C, -1}, /* cut into rows */
+        {67, 131, 257, false, true, EAI_F32, NO_C, 0.5f},
+        {35, 224, 672, false, false, EAI_Q4_1, SAME_C, 1},
+        {0, 70, 140, false, false, EAI_F32, NO_C, 1},
+        {33, 70, 0, false, false, EAI_F32, OTHER_C, 1},
+    };
+    static const int64_t pair_k[] = {8, 1, 33};
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        for (int j = 0; j < 6; j++) {
+            product_case pc = shapes[i];
+            pc.pair_k = pair_k[j / 2];
+            pc.chained = j % 2;
+            check_product(be, &pc);
+        }
+    }
+}
+
+static void test_pairs(void **state)
+{
+    (void)state;
+    for_each_backend(check_pairs);
+}
+
+/* Two groups of rows, and of steps: the same for all instruction sets. */
+static void test_pairs_in_groups(void **state)
+{
+    product_case pc = {2060, 70, 2100, false, false, EAI_F32, OTHER_C, 1, .pair_k = 8};
+    const cpu_isa *isa;
+    eai_error err = EAI_ERROR_INIT;
+    (void)state;
+    assert_ok(cpu__find_isa(&isa, NULL, &err), &err);
+    cpu_backend be = {.gemm = isa->gemm, .gemm_bf16 = isa->gemm_bf16};
+    be.base.n_threads = 2;
+    assert_ok(eai_pool_create(&be.pool, 2, &err), &err);
+    check_product(&be, &pc);
+    pc.chained = true;
+    check_product(&be, &pc);
+    eai_pool_free(be.pool);
+}
+
 /* The number of threads must not change a bit. */
 static void test_threads_do_not_matter(void **state)
 {
@@ -302,6 +407,7 @@ static void test_threads_do_not_matter(void **state)
         {8, 272, 700, true, false, EAI_F32, SAME_C, 1},
         {2, 900, 640, false, true, EAI_Q8_0, NO_C, 1},
         {700, 96, 64, true, false, EAI_F32, OTHER_C, 0.3f},
+        {150, 200, 704, false, true, EAI_Q4_0, NO_C, 1, .pair_k = 8, .chained = true},
     };
     const cpu_isa *isa;
     eai_error err = EAI_ERROR_INIT;
@@ -417,9 +523,10 @@ static void test_isa_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_isa_names), cmocka_unit_test(test_unpack),
-        cmocka_unit_test(test_tails),     cmocka_unit_test(test_types),
-        cmocka_unit_test(test_blocks),    cmocka_unit_test(test_threads_do_not_matter),
+        cmocka_unit_test(test_isa_names),       cmocka_unit_test(test_unpack),
+        cmocka_unit_test(test_tails),           cmocka_unit_test(test_types),
+        cmocka_unit_test(test_blocks),          cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_pairs_in_groups), cmocka_unit_test(test_threads_do_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

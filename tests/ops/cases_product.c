@@ -34,6 +34,22 @@ static int build_matmul_pair(eai_graph *g, const op_case *c, eai_tensor *const *
     return 1;
 }
 
+/* x w + (x f) e beside another product of x, twice, as two adapted layers of the same input; x f is
+ * a result too. */
+static int build_matmul_chain(eai_graph *g, const op_case *c, eai_tensor *const *in,
+                              eai_tensor **out)
+{
+    eai_matmul_opts opts = {false, c->p[0] != 0, 1};
+    eai_matmul_opts scaled = {false, c->p[0] != 0, 0.5};
+    for (int i = 0; i < 2; i++) {
+        eai_tensor *y = eai_matmul(g, in[0], in[1], opts);
+        eai_tensor *h = eai_matmul(g, in[0], in[2], scaled);
+        out[i] = eai_add(g, y, eai_matmul(g, h, in[3], opts));
+        out[2] = h;
+    }
+    return 3;
+}
+
 static int build_gather_rows(eai_graph *g, const op_case *c, eai_tensor *const *in,
                              eai_tensor **out)
 {
@@ -67,6 +83,9 @@ static int build_linear_ce(eai_graph *g, const op_case *c, eai_tensor *const *in
 #define MATMUL_PAIR_ADD(m, n, k, thin, tb, thin_first) \
     {EAI_OP_MATMUL, "pair add " #tb #thin_first, build_matmul_pair, {{FILL_VALUES, S2(m, k)}, {FILL_VALUES, S2((tb) ? n : k, (tb) ? k : n)}, \
      {FILL_VALUES, S2(m, thin)}, {FILL_VALUES, S2((tb) ? n : thin, (tb) ? thin : n)}, {FILL_VALUES, S2(m, n)}}, {tb, thin_first}, .steps = 2, .tolerance = 5e-6}
+#define MATMUL_CHAIN(m, n, k, thin, tb, ...) \
+    {EAI_OP_MATMUL, "chain " #tb, build_matmul_chain, {{FILL_VALUES, S2(m, k)}, {FILL_VALUES, S2((tb) ? n : k, (tb) ? k : n)}, \
+     {FILL_VALUES, S2((tb) ? thin : k, (tb) ? k : thin)}, {FILL_VALUES, S2((tb) ? n : thin, (tb) ? thin : n)}}, {tb}, .steps = 2, .tolerance = 5e-6, __VA_ARGS__}
 #define MATMUL_STORED(T, SA, SB, tb) \
     {EAI_OP_MATMUL, #T, build_matmul, {{FILL_VALUES, SA}, {FILL_FIXED, SB, EAI_##T}}, {0, tb, 1}, .tolerance = 5e-6}
 #define MATMUL_STORED_ALL(T) \
@@ -100,6 +119,8 @@ static const op_case cases[] = {
     MATMUL_PAIR(131, 259, 1111, 64, 1, 1, .check_only = true), MATMUL_PAIR(131, 259, 1111, 7, 0, 0, .check_only = true),
     MATMUL_PAIR(2100, 70, 1400, 8, 0, 1, .check_only = true),
     {EAI_OP_MATMUL, "pair of alike", build_matmul_pair, {{FILL_VALUES, S2(7, 12)}, {FILL_VALUES, S2(12, 5)}, {FILL_VALUES, S2(7, 4)}, {FILL_VALUES, S2(4, 5)}}, {0, 0}, .steps = 2, .tolerance = 5e-6},
+    MATMUL_CHAIN(1, 17, 33, 8, 1), MATMUL_CHAIN(7, 65, 12, 3, 0), MATMUL_CHAIN(17, 65, 36, 8, 1), MATMUL_CHAIN(40, 7, 33, 8, 0),
+    MATMUL_CHAIN(131, 259, 700, 8, 1, .check_only = true), MATMUL_CHAIN(131, 259, 700, 33, 0, .check_only = true),
     MATMUL_STORED_ALL(BF16), MATMUL_STORED_ALL(F16), MATMUL_STORED_ALL(Q8_0), MATMUL_STORED_ALL(Q4_0), MATMUL_STORED_ALL(Q4_1),
     MATMUL_STORED_ALL(Q5_0), MATMUL_STORED_ALL(Q5_1), MATMUL_STORED_ALL(IQ4_NL), MATMUL_STORED_ALL(MXFP4),
     MATMUL_STORED_K(Q2_K), MATMUL_STORED_K(Q3_K), MATMUL_STORED_K(Q4_K), MATMUL_STORED_K(Q5_K), MATMUL_STORED_K(Q6_K),

@@ -16,6 +16,18 @@ static int build_assign(eai_graph *g, const op_case *c, eai_tensor *const *in, e
     return read_states(g, in, 1, out);
 }
 
+/* A product of a state before and after it changes: what is kept of the first must not be used
+ * for the second. */
+static int build_assign_operand(eai_graph *g, const op_case *c, eai_tensor *const *in,
+                                eai_tensor **out)
+{
+    (void)c;
+    out[0] = eai_matmul(g, in[0], in[2], EAI_MATMUL_OPTS_INIT);
+    eai_assign(g, in[0], in[1]);
+    out[1] = eai_matmul(g, in[0], in[2], EAI_MATMUL_OPTS_INIT);
+    return 2;
+}
+
 static int build_accumulate(eai_graph *g, const op_case *c, eai_tensor *const *in, eai_tensor **out)
 {
     (void)c;
@@ -47,6 +59,7 @@ static int build_adamw(eai_graph *g, const op_case *c, eai_tensor *const *in, ea
 
 static const op_case cases[] = {
     UPDATE(ASSIGN, build_assign, S0), UPDATE(ASSIGN, build_assign, S2(3, 17)), UPDATE(ASSIGN, build_assign, S1(0)),
+    {EAI_OP_ASSIGN, "operand", build_assign_operand, {{FILL_VALUES, S2(33, 64)}, {FILL_VALUES, S2(33, 64)}, {FILL_VALUES, S2(64, 90)}}, .tolerance = 1.0 / 128, .check_only = true},
     UPDATE(ACCUMULATE, build_accumulate, S0), UPDATE(ACCUMULATE, build_accumulate, S1(33)), UPDATE(ACCUMULATE, build_accumulate, S1(40001)),
     WRITE(S2(9, 5), S2(3, 5), 0), WRITE(S2(9, 5), S2(3, 5), 6), WRITE(S2(9, 5), S2(3, 5), 7), WRITE(S2(9, 5), S2(3, 5), 9),
     WRITE(S2(9, 5), S2(3, 5), -2), WRITE(S2(9, 5), S2(3, 5), -5), WRITE(S3(9, 2, 4), S3(1, 2, 4), 8), WRITE(S2(9, 5), S2(0, 5), 3),

@@ -52,6 +52,7 @@ static cpu_product get_product(const eai_step *s, int64_t *batch)
         .c_in = addend < 0 ? NULL : s->in[addend].data,
         .ldc = last_dim(&s->out[0], 1),
         .alpha = (float)s->params.matmul.alpha,
+        .may_be_packed = true, /* run_steps forgets the panels after any other step */
     };
     set_pair(&p, s);
     *batch = 1;

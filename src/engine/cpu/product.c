@@ -497,9 +497,9 @@ static bool is_packed(const cpu_backend *be, const job *j)
 {
     const cpu_packed *x = &be->packed;
     const cpu_product *p = j->p;
-    return x->data == p->a.data && x->row == p->a.row && x->col == p->a.col && x->m == p->m &&
-           x->k == p->k && x->table == j->how.g && x->panels == j->shared && j->m == p->m &&
-           j->k == p->k;
+    return p->may_be_packed && x->data == p->a.data && x->row == p->a.row && x->col == p->a.col &&
+           x->m == p->m && x->k == p->k && x->table == j->how.g && x->panels == j->shared &&
+           j->m == p->m && j->k == p->k;
 }
 
 static void remember_packed(cpu_backend *be, const job *j)

@@ -15,6 +15,7 @@ typedef struct cpu_product {
     const float *c_in; /* NULL, or with c's stride; may be c */
     int64_t ldc;
     float alpha;
+    bool may_be_packed; /* the last product's A may still be this one, unchanged: take its panels */
     struct {
         int64_t k; /* 0: there is none */
         cpu_gemm_a a;
