@@ -16,11 +16,11 @@ static bool is_present(void)
 const cpu_isa *gemm_emulated_isas(size_t *n)
 {
     static const cpu_isa isas[] = {
-        {"emulated avx512", &cpu_gemm_emulated_avx512, NULL, NULL, is_present},
+        {"emulated avx512", &cpu_gemm_emulated_avx512, NULL, NULL, NULL, is_present},
         {"emulated avx512bf16", &cpu_gemm_emulated_avx512, &cpu_gemm_emulated_avx512bf16, NULL,
-         is_present},
-        {"emulated amx", &cpu_gemm_emulated_avx512, &cpu_gemm_emulated_amx, NULL, is_present},
-        {"emulated neonbf16", &cpu_gemm_emulated_neon, &cpu_gemm_emulated_neonbf16, NULL,
+         NULL, is_present},
+        {"emulated amx", &cpu_gemm_emulated_avx512, &cpu_gemm_emulated_amx, NULL, NULL, is_present},
+        {"emulated neonbf16", &cpu_gemm_emulated_neon, &cpu_gemm_emulated_neonbf16, NULL, NULL,
          is_present},
     };
     *n = sizeof(isas) / sizeof(isas[0]);

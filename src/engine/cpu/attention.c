@@ -64,21 +64,20 @@ static float *get_scratch(const attention_job *j, int thread)
     return j->scratch + (size_t)thread * j->scratch_floats;
 }
 
-/* The keys that any query attends to. */
-static void find_keys(const cpu_attention *z, int64_t *first, int64_t *last)
+static void find_keys(cpu_attention *z)
 {
-    *first = z->n_keys;
-    *last = 0;
+    z->first_key = z->n_keys;
+    z->last_key = 0;
     for (int64_t t = 0; t < z->n_queries; t++) {
         int64_t start = z->start[t] > 0 ? z->start[t] : 0;
         int64_t end = z->end[t] < z->n_keys ? z->end[t] : z->n_keys;
         if (start < end) {
-            *first = start < *first ? start : *first;
-            *last = end > *last ? end : *last;
+            z->first_key = start < z->first_key ? start : z->first_key;
+            z->last_key = end > z->last_key ? end : z->last_key;
         }
     }
-    if (*first > *last)
-        *first = *last;
+    if (z->first_key > z->last_key)
+        z->first_key = z->last_key;
 }
 
 const char *cpu__attention_refuses(const cpu_backend *b, const eai_step *s)
@@ -108,12 +107,10 @@ static void attend_tiles(void *ctx, int64_t begin, int64_t end, int thread)
 static void attend_many(cpu_backend *b, attention_job *j, void *workspace)
 {
     const cpu_attention *z = &j->z;
-    int64_t first, last;
     size_t tile_bytes = (size_t)cpu_attention_tile_floats(z->width) * sizeof(float);
 
-    find_keys(z, &first, &last);
-    j->first_tile = first / KEYS;
-    j->n_tiles = divide_up(last, KEYS) - j->first_tile;
+    j->first_tile = z->first_key / KEYS;
+    j->n_tiles = divide_up(z->last_key, KEYS) - j->first_tile;
     j->z.tiles = workspace;
     j->scratch =
         (float *)(void *)((char *)workspace +
@@ -180,11 +177,9 @@ static void attend_few(cpu_backend *b, attention_job *j, void *workspace)
 {
     const cpu_attention *z = &j->z;
     size_t rows = count_chunk_rows(z);
-    int64_t first, last;
 
-    find_keys(z, &first, &last);
-    j->first_tile = first / CHUNK;
-    j->n_chunks = divide_up(last, CHUNK) - j->first_tile;
+    j->first_tile = z->first_key / CHUNK;
+    j->n_chunks = divide_up(z->last_key, CHUNK) - j->first_tile;
     j->scratch = workspace;
     j->scratch_floats = cpu__floats(cpu_attention_chunk_floats()) / sizeof(float);
     j->sums = j->scratch + j->scratch_floats * (size_t)b->base.n_threads;
@@ -213,6 +208,7 @@ void cpu__attention(cpu_backend *b, const eai_step *s, void *workspace)
     attention_job j = {.vec = b->vec, .z = get_attention(s)};
     j.z.out = s->out[0].data;
     j.z.lse = s->out[1].data;
+    find_keys(&j.z);
     if (j.z.n_queries <= CPU_ATTENTION_FEW)
         attend_few(b, &j, workspace);
     else
@@ -242,6 +238,7 @@ size_t cpu__attention_grad_workspace(const cpu_backend *b, const eai_step *s)
     cpu_attention z = get_attention(s);
     int64_t copies = s->out[0].data ? count_parts(b, &z) - 1 : 0;
     return (size_t)b->base.n_threads * cpu__floats(cpu_attention_backward_floats(z.width)) +
+           cpu__floats(z.n_queries * z.n_heads) +
            (size_t)copies * cpu__floats(z.n_queries * z.n_heads * z.width);
 }
 
@@ -262,6 +259,13 @@ static void differentiate_parts(void *ctx, int64_t begin, int64_t end, int threa
         for (int64_t tile = part; tile * KEYS < z->n_keys; tile += j->parts)
             j->vec->attention_backward(z, kv_head, tile, dq, get_scratch(j, thread));
     }
+}
+
+static void find_deltas(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const attention_job *j = ctx;
+    (void)thread;
+    j->vec->attention_delta(&j->z, begin, end);
 }
 
 #define PIECE 4096
@@ -291,10 +295,13 @@ void cpu__attention_grad(cpu_backend *b, const eai_step *s, void *workspace)
     j.dq = s->out[0].data;
     j.z.dk = s->out[1].data;
     j.z.dv = s->out[2].data;
+    find_keys(&j.z);
     j.parts = count_parts(b, &j.z);
     j.scratch = workspace;
     j.scratch_floats = cpu__floats(cpu_attention_backward_floats(j.z.width)) / sizeof(float);
-    j.copies = j.scratch + j.scratch_floats * (size_t)b->base.n_threads;
+    j.z.delta = j.scratch + j.scratch_floats * (size_t)b->base.n_threads;
+    j.copies = j.z.delta + cpu__floats(j.z.n_queries * j.z.n_heads) / sizeof(float);
+    cpu__for(b, j.z.n_queries, cpu__grain(j.z.n_heads * j.z.width), find_deltas, &j);
     cpu__for(b, j.parts * j.z.n_kv_heads, 1, differentiate_parts, &j);
     if (j.dq && j.parts > 1)
         cpu__for(b, (n + PIECE - 1) / PIECE, 4, add_copies, &j);

@@ -6,7 +6,7 @@
  * (EAI_ISA_EMULATED), so it stays as simple as the manual's pseudo-code. The instructions take
  * denormal numbers as zero; the plain C does not. */
 
-typedef uint16_t vw __attribute__((vector_size(4 * V))); /* 2 V bf16 */
+typedef uint16_t vbf __attribute__((vector_size(4 * V))); /* 2 V bf16 */
 
 #ifdef EAI_ISA_EMULATED
 
@@ -19,7 +19,7 @@ CPU_INLINE uint16_t round_one(float x)
 /* Elements 2 i and 2 i + 1 of a row of 2 V floats in unit i. */
 CPU_INLINE vu round_row(vf low, vf high)
 {
-    vw r;
+    vbf r;
     for (int i = 0; i < V; i++) {
         r[i] = round_one(low[i]);
         r[i + V] = round_one(high[i]);
@@ -63,7 +63,7 @@ CPU_INLINE vf dot_pairs(vf acc, const uint32_t *a, vu b)
 /* Unit i holds even[i] and odd[i]: two steps of V columns. */
 CPU_INLINE vu round_steps(vf even, vf odd)
 {
-    vw r = (vw)round_row(even, odd);
+    vbf r = (vbf)round_row(even, odd);
     return (vu)__builtin_shufflevector(r, r, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
                                        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
                                        31);

@@ -128,6 +128,8 @@ eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error 
     b->vec = isa->vec;
     b->bf16 = isa->gemm_bf16 && opts->precision != EAI_PRECISION_F32;
     b->gemm_bf16 = b->bf16 ? isa->gemm_bf16 : NULL;
+    if (b->bf16 && isa->vec_bf16)
+        b->vec = isa->vec_bf16;
     b->base.ops = &cpu_ops;
     b->base.precision = b->bf16 ? EAI_PRECISION_BF16 : EAI_PRECISION_F32;
     describe(b, isa->name);

@@ -52,7 +52,8 @@ typedef struct cpu_isa {
     const cpu_gemm_table *gemm;
     const cpu_gemm_table *gemm_bf16; /* NULL: products in f32 only */
     const cpu_vec_table *vec;
-    bool (*present)(void); /* the machine has it; may ask the system for permission */
+    const cpu_vec_table *vec_bf16; /* attention multiplies bf16; NULL: as vec */
+    bool (*present)(void);         /* the machine has it; may ask the system for permission */
 } cpu_isa;
 
 /* The row called `name`, or the best that the machine has when NULL. An unknown or missing

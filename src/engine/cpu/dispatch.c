@@ -30,7 +30,7 @@ static bool has_always(void)
 #ifdef EAI_CPU_X86
 DECLARE(avx2);
 DECLARE(avx512);
-extern const cpu_gemm_table cpu_gemm_avx512bf16;
+DECLARE(avx512bf16);
 extern const cpu_gemm_table cpu_gemm_amx;
 
 static bool has_avx2(void)
@@ -69,16 +69,17 @@ static bool has_neonbf16(void)
 #endif
 
 static const cpu_isa isas[] = {
-    {"scalar", &cpu_gemm_scalar, NULL, &cpu_vec_scalar, has_always},
+    {"scalar", &cpu_gemm_scalar, NULL, &cpu_vec_scalar, NULL, has_always},
 #ifdef EAI_CPU_X86
-    {"avx2", &cpu_gemm_avx2, NULL, &cpu_vec_avx2, has_avx2},
-    {"avx512", &cpu_gemm_avx512, NULL, &cpu_vec_avx512, has_avx512},
-    {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_vec_avx512, has_avx512bf16},
-    {"amx", &cpu_gemm_avx512, &cpu_gemm_amx, &cpu_vec_avx512, has_amx},
+    {"avx2", &cpu_gemm_avx2, NULL, &cpu_vec_avx2, NULL, has_avx2},
+    {"avx512", &cpu_gemm_avx512, NULL, &cpu_vec_avx512, NULL, has_avx512},
+    {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_vec_avx512, &cpu_vec_avx512bf16,
+     has_avx512bf16},
+    {"amx", &cpu_gemm_avx512, &cpu_gemm_amx, &cpu_vec_avx512, &cpu_vec_avx512bf16, has_amx},
 #endif
 #ifdef EAI_CPU_ARM64
-    {"neon", &cpu_gemm_neon, NULL, &cpu_vec_scalar, has_always},
-    {"neonbf16", &cpu_gemm_neon, &cpu_gemm_neonbf16, &cpu_vec_scalar, has_neonbf16},
+    {"neon", &cpu_gemm_neon, NULL, &cpu_vec_scalar, NULL, has_always},
+    {"neonbf16", &cpu_gemm_neon, &cpu_gemm_neonbf16, &cpu_vec_scalar, NULL, has_neonbf16},
 #endif
 };
 #define N_ISAS (sizeof(isas) / sizeof(isas[0]))

@@ -1,5 +1,5 @@
 /* Transposition of 32-bit units (floats, or pairs of bf16), the inner part of all packing. Included
- * by gemm.inc.c. */
+ * by gemm.inc.c and vec_units.h. */
 
 #define T (V < 8 ? V : 8) /* edge of a block in registers */
 #if EAI_ISA_WIDTH == 4

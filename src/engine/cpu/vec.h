@@ -22,11 +22,13 @@ typedef struct cpu_attention {
     const int32_t *start, *end; /* [Tq]; any values, cut to 0 .. Tk by the routines */
     float scale;
     int64_t n_queries, n_keys, n_heads, n_kv_heads, width;
+    int64_t first_key, last_key; /* those that any query attends to */
     /* forward */
     float *out, *lse; /* lse may be NULL */
-    float *tiles;     /* keys transposed and values, cpu_attention_tile_floats a tile: pack_keys */
+    void *tiles; /* keys transposed and values, as cpu_attention_tile_floats a tile: pack_keys */
     /* backward */
     const float *saved_out, *saved_lse, *dout;
+    float *delta;   /* [Tq, H], dout . out: attention_delta */
     float *dk, *dv; /* NULL: not wanted */
 } cpu_attention;
 
@@ -87,6 +89,8 @@ struct cpu_vec_table {
     void (*attention_pack)(const cpu_attention *z, int64_t kv_head, int64_t tile);
     /* out and lse of one tile of queries of one head. */
     void (*attention_forward)(const cpu_attention *z, int64_t head, int64_t tile, float *scratch);
+    /* Fills z->delta for queries first .. last. */
+    void (*attention_delta)(const cpu_attention *z, int64_t first, int64_t last);
     /* All that one tile of keys of one key/value head takes part in: writes its dk and dv, adds to
      * dq (NULL: not wanted). */
     void (*attention_backward)(const cpu_attention *z, int64_t kv_head, int64_t tile, float *dq,
@@ -109,7 +113,7 @@ static inline int64_t cpu_attention_forward_floats(int64_t width)
 static inline int64_t cpu_attention_backward_floats(int64_t width)
 {
     return CPU_ATTENTION_KEYS * width * 5 +
-           CPU_ATTENTION_QUERIES * (2 * width + 2 * CPU_ATTENTION_KEYS + 2);
+           CPU_ATTENTION_QUERIES * (4 * width + 3 * CPU_ATTENTION_KEYS + 2);
 }
 static inline int64_t cpu_attention_chunk_floats(void)
 {

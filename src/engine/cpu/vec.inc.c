@@ -141,6 +141,7 @@ const cpu_vec_table CPU_PASTE(cpu_vec_, EAI_ISA_NAME) = {
     .adamw = adamw_row,
     .attention_pack = pack_keys,
     .attention_forward = attend_tile,
+    .attention_delta = find_delta,
     .attention_backward = differentiate_tile,
     .attention_chunk = attend_chunk,
 };

@@ -24,6 +24,7 @@
 #include "engine/cpu/vec.h"
 #include "engine/cpu/vec_math.h"
 #include "engine/cpu/vec_rows.h"
+#include "engine/cpu/vec_units.h"
 
 #define ROWS    6                 /* of c at a time */
 #define COLUMNS (V == 16 ? 4 : 2) /* vectors of c at a time: 12 of 16 registers, or 24 of 32 */
@@ -33,16 +34,16 @@
 
 /* ---- the product ---- */
 
-/* A matrix as the product reads it: element (i, k) at data[i * row + k * column]. */
+/* A left factor as the product reads it: unit (i, k) at data[i * row + k * column]. */
 typedef struct strided {
-    const float *data;
+    const unit *data;
     int64_t row, column;
 } strided;
 
-/* c[rows][columns * V] (+)= a[rows][depth] b[depth][columns * V]; `rows` and `columns` are
- * constants where this is called, so that the sums stay in registers. */
+/* c[rows][columns * V] (+)= a[rows][depth] b[depth][columns * V], depth in units; `rows` and
+ * `columns` are constants where this is called, so that the sums stay in registers. */
 CPU_INLINE void product_block(const int rows, const int columns, float *c, int64_t c_row, strided a,
-                              const float *b, int64_t b_row, int64_t depth, bool add)
+                              const unit *b, int64_t b_row, int64_t depth, bool add)
 {
     vf sums[ROWS][4];
 #pragma GCC unroll 6
@@ -51,16 +52,15 @@ CPU_INLINE void product_block(const int rows, const int columns, float *c, int64
         for (int j = 0; j < columns; j++)
             sums[i][j] = add ? vf_load(c + i * c_row + j * V) : (vf){0};
     for (int64_t k = 0; k < depth; k++) {
-        vf right[4];
+        units right[4];
 #pragma GCC unroll 4
         for (int j = 0; j < columns; j++)
-            right[j] = vf_load(b + k * b_row + j * V);
+            right[j] = load_units(b + k * b_row + j * V);
 #pragma GCC unroll 6
         for (int i = 0; i < rows; i++) {
-            vf left = vf_set(a.data[i * a.row + k * a.column]);
 #pragma GCC unroll 4
             for (int j = 0; j < columns; j++)
-                sums[i][j] += left * right[j];
+                sums[i][j] = multiply_add(sums[i][j], a.data + i * a.row + k * a.column, right[j]);
         }
     }
 #pragma GCC unroll 6
@@ -71,19 +71,19 @@ CPU_INLINE void product_block(const int rows, const int columns, float *c, int64
 }
 
 /* The last n % V columns, one number at a time: widths of heads are multiples of 16 in practice. */
-static void product_rest(int rows, float *c, int64_t c_row, strided a, const float *b,
-                         int64_t b_row, int64_t depth, int64_t n, bool add)
+static void product_rest(int rows, float *c, int64_t c_row, strided a, const unit *b, int64_t b_row,
+                         int64_t depth, int64_t n, bool add)
 {
     for (int i = 0; i < rows; i++)
         for (int64_t j = 0; j < n; j++) {
             float sum = add ? c[i * c_row + j] : 0;
             for (int64_t k = 0; k < depth; k++)
-                sum += a.data[i * a.row + k * a.column] * b[k * b_row + j];
+                sum += multiply_unit(a.data[i * a.row + k * a.column], b[k * b_row + j]);
             c[i * c_row + j] = sum;
         }
 }
 
-CPU_INLINE void product_columns(const int rows, float *c, int64_t c_row, strided a, const float *b,
+CPU_INLINE void product_columns(const int rows, float *c, int64_t c_row, strided a, const unit *b,
                                 int64_t b_row, int64_t depth, int64_t n, bool add)
 {
     int64_t j = 0;
@@ -95,8 +95,8 @@ CPU_INLINE void product_columns(const int rows, float *c, int64_t c_row, strided
         product_rest(rows, c + j, c_row, a, b + j, b_row, depth, n - j, add);
 }
 
-/* c[rows][n] (+)= a[rows][depth] b[depth][n], rows <= ROWS */
-static void multiply(int rows, float *c, int64_t c_row, strided a, const float *b, int64_t b_row,
+/* c[rows][n] (+)= a[rows][depth] b[depth][n], rows <= ROWS, depth in units */
+static void multiply(int rows, float *c, int64_t c_row, strided a, const unit *b, int64_t b_row,
                      int64_t depth, int64_t n, bool add)
 {
     switch (rows) {
@@ -190,44 +190,29 @@ static int64_t keys_in_tile(const cpu_attention *z, int64_t tile)
     return left < KEYS ? left : KEYS;
 }
 
-/* out[D][KEYS] = transposed rows of x [n][D], zeros behind them. */
-static void transpose_tile(float *out, const float *x, int64_t row, int64_t n, int64_t width)
+/* Keys of a tile that any query attends to: others, as those behind the end of a cache, may be
+ * anything, and a unit may hold one of them beside one that counts. */
+static range used_in_tile(const cpu_attention *z, int64_t tile)
 {
-    for (int64_t d = 0; d < width; d++) {
-        for (int64_t j = 0; j < n; j++)
-            out[d * KEYS + j] = x[j * row + d];
-        for (int64_t j = n; j < KEYS; j++)
-            out[d * KEYS + j] = 0;
-    }
-}
-
-/* out[n][D] = factor * rows of x */
-static void copy_rows(float *out, const float *x, int64_t row, int64_t n, int64_t width,
-                      float factor)
-{
-    for (int64_t j = 0; j < n; j++) {
-        ROW_LOOP(d, count, width)
-        {
-            store_some(out + j * width + d, load_some(x + j * row + d, count) * factor, count);
-        }
-    }
+    return in_tile((range){z->first_key, z->last_key}, tile);
 }
 
 /* Of one tile: keys [D][KEYS], then values [KEYS][D]. */
-static float *get_packed(const cpu_attention *z, int64_t kv_head, int64_t tile)
+static unit *get_packed(const cpu_attention *z, int64_t kv_head, int64_t tile)
 {
     int64_t n_tiles = (z->n_keys + KEYS - 1) / KEYS;
-    return z->tiles + (kv_head * n_tiles + tile) * cpu_attention_tile_floats(z->width);
+    return (unit *)z->tiles + (kv_head * n_tiles + tile) * cpu_attention_tile_floats(z->width);
 }
 
 static void pack_keys(const cpu_attention *z, int64_t kv_head, int64_t tile)
 {
     int64_t row = z->n_kv_heads * z->width;
     int64_t at = tile * KEYS * row + kv_head * z->width;
-    int64_t n = keys_in_tile(z, tile);
-    float *packed = get_packed(z, kv_head, tile);
-    transpose_tile(packed, z->k + at, row, n, z->width);
-    copy_rows(packed + KEYS * z->width, z->v + at, row, n, z->width, 1.0f);
+    range used = used_in_tile(z, tile);
+    unit *packed = get_packed(z, kv_head, tile);
+    pack_columns(packed, z->k + at, row, keys_in_tile(z, tile), z->width, KEYS);
+    pack_steps(packed + KEYS * z->width, z->v + at, row, used.first, used.last, KEYS, z->width,
+               1.0f);
 }
 
 /* ---- forward ---- */
@@ -275,31 +260,43 @@ static void soften_row(float *scores, range columns, float *m, float *l, float *
 
 /* What a tile of queries of one head keeps while it walks over the keys. */
 typedef struct query_tile {
-    float *q;      /* [QUERIES][D], times scale */
+    unit *q;       /* [QUERIES][D], times scale */
     float *sums;   /* [QUERIES][D] */
     float *scores; /* [ROWS][KEYS], of the block at work */
+    unit *p;       /* the same as probabilities, in units */
     float m[QUERIES];
     float l[QUERIES];
 } query_tile;
+
+/* A range of steps in units. */
+CPU_INLINE range range_of_units(range steps)
+{
+    return (range){steps.first / STEPS, count_units(steps.last)};
+}
 
 /* One block of queries, the i-th of the tile and on, against one tile of keys. */
 static void attend_block(const cpu_attention *z, int64_t head, int64_t tile, const block *b,
                          int64_t i, query_tile *s)
 {
-    const float *packed = get_packed(z, head / (z->n_heads / z->n_kv_heads), tile);
+    const unit *packed = get_packed(z, head / (z->n_heads / z->n_kv_heads), tile);
+    int64_t depth = count_units(z->width);
     range columns = whole_vectors(b->keys);
+    range keys = range_of_units(b->keys);
 
-    multiply(b->rows, s->scores + columns.first, KEYS, (strided){s->q + i * z->width, z->width, 1},
-             packed + columns.first, KEYS, z->width, columns.last - columns.first, false);
+    multiply(b->rows, s->scores + columns.first, KEYS, (strided){s->q + i * depth, depth, 1},
+             packed + columns.first, KEYS, depth, columns.last - columns.first, false);
     for (int r = 0; r < b->rows; r++) {
         float *row = s->scores + r * KEYS;
         set_outside(row, columns, in_tile(query_range(z, b->first + r), tile), -INFINITY);
         soften_row(row, columns, &s->m[i + r], &s->l[i + r], s->sums + (i + r) * z->width,
                    z->width);
     }
+    if (STEPS > 1)
+        pack_rows(s->p + columns.first / STEPS, KEYS / STEPS, s->scores + columns.first, KEYS,
+                  b->rows, columns.last - columns.first, 1.0f);
     multiply(b->rows, s->sums + i * z->width, z->width,
-             (strided){s->scores + b->keys.first, KEYS, 1},
-             packed + (KEYS + b->keys.first) * z->width, z->width, b->keys.last - b->keys.first,
+             (strided){s->p + keys.first, KEYS / STEPS, 1},
+             packed + KEYS * z->width + keys.first * z->width, z->width, keys.last - keys.first,
              z->width, true);
 }
 
@@ -323,14 +320,16 @@ static void attend_tile(const cpu_attention *z, int64_t head, int64_t tile, floa
     int64_t last = first + QUERIES < z->n_queries ? first + QUERIES : z->n_queries;
     int64_t row = z->n_heads * z->width;
     range keys = join_queries(z, first, last);
-    query_tile s = {.q = scratch,
+    query_tile s = {.q = (unit *)scratch,
                     .sums = scratch + QUERIES * z->width,
                     .scores = scratch + 2 * QUERIES * z->width};
+    s.p = (unit *)s.scores + (STEPS > 1 ? ROWS * KEYS : 0);
 
     for (int i = 0; i < QUERIES; i++)
         s.m[i] = -INFINITY;
     memset(s.sums, 0, (size_t)(QUERIES * z->width) * sizeof(float));
-    copy_rows(s.q, z->q + first * row + head * z->width, row, last - first, z->width, z->scale);
+    pack_rows(s.q, count_units(z->width), z->q + first * row + head * z->width, row, last - first,
+              z->width, z->scale);
     for (int64_t key_tile = keys.first / KEYS; key_tile * KEYS < keys.last; key_tile++)
         for (int64_t t = first; t < last; t += ROWS) {
             block b = get_block(z, t, last, key_tile);
@@ -356,6 +355,23 @@ static void score_keys(const cpu_attention *z, const float *q, int64_t kv_head, 
     *total = exp_row(p, p, *largest == -INFINITY ? 0 : *largest, n);
 }
 
+/* sums[rows][width] = p[rows][n] v[n][width], in floats whatever the tiles multiply. */
+static void weigh_values(int rows, float *sums, const float *p, const float *v, int64_t row,
+                         int64_t n, int64_t width)
+{
+    ROW_LOOP(d, count, width)
+    {
+        vf sum[ROWS] = {{0}};
+        for (int64_t k = 0; k < n; k++) {
+            vf value = load_some(v + k * row + d, count);
+            for (int i = 0; i < ROWS; i++) /* rows that do not exist are not stored */
+                sum[i] += vf_set(p[(i < rows ? i : 0) * CPU_ATTENTION_CHUNK + k]) * value;
+        }
+        for (int i = 0; i < rows; i++)
+            store_some(sums + i * width + d, sum[i], count);
+    }
+}
+
 /* All heads of a query that share the keys look at the same ones: values are read once for up to
  * ROWS. */
 static void attend_chunk(const cpu_attention *z, int64_t kv_head, int64_t first, int64_t last,
@@ -378,54 +394,76 @@ static void attend_chunk(const cpu_attention *z, int64_t kv_head, int64_t first,
                                &total[at + i]);
             }
             if (keys.first < keys.last)
-                multiply(rows, sums + at * z->width, z->width,
-                         (strided){scratch, CPU_ATTENTION_CHUNK, 1},
-                         z->v + keys.first * row + kv_head * z->width, row, keys.last - keys.first,
-                         z->width, false);
+                weigh_values(rows, sums + at * z->width, scratch,
+                             z->v + keys.first * row + kv_head * z->width, row,
+                             keys.last - keys.first, z->width);
         }
     }
 }
 
 /* ---- backward ---- */
 
-/* The places of one call of differentiate_tile. */
+/* The places of one call of differentiate_tile. Left factors and right ones are two forms of the
+ * same matrix, and one place where units are floats. */
 typedef struct grad_scratch {
-    float *kt, *vt;     /* [D][KEYS] keys and values transposed */
-    float *k;           /* [KEYS][D] keys times scale */
-    float *dk, *dv;     /* [KEYS][D] */
-    float *q, *dout;    /* [QUERIES][D], q times scale */
-    float *p, *ds;      /* [QUERIES][KEYS] */
-    float *lse, *delta; /* [QUERIES] */
+    unit *kt, *vt;              /* [D][KEYS] keys and values transposed */
+    unit *k;                    /* [KEYS][D] keys times scale, right */
+    float *dk, *dv;             /* [KEYS][D] */
+    unit *q, *dout;             /* [QUERIES][D] left, q times scale */
+    unit *q_right, *dout_right; /* the same, right */
+    unit *p, *ds;               /* [QUERIES][KEYS] right */
+    float *block_p, *block_ds;  /* [ROWS][KEYS] of the block at work */
+    unit *ds_left;              /* [ROWS][KEYS] */
+    float *lse, *delta;         /* [QUERIES] */
 } grad_scratch;
 
 static grad_scratch get_grad_scratch(float *at, int64_t width)
 {
     grad_scratch s;
-    s.kt = at;
+    int64_t other = STEPS > 1 ? QUERIES * width : 0;
+    s.kt = (unit *)at;
     s.vt = s.kt + KEYS * width;
     s.k = s.vt + KEYS * width;
-    s.dk = s.k + KEYS * width;
+    s.dk = (float *)(s.k + KEYS * width);
     s.dv = s.dk + KEYS * width;
-    s.q = s.dv + KEYS * width;
-    s.dout = s.q + QUERIES * width;
-    s.p = s.dout + QUERIES * width;
+    s.q = (unit *)(s.dv + KEYS * width);
+    s.q_right = s.q + other;
+    s.dout = s.q_right + QUERIES * width;
+    s.dout_right = s.dout + other;
+    s.p = s.dout_right + QUERIES * width;
     s.ds = s.p + QUERIES * KEYS;
-    s.lse = s.ds + QUERIES * KEYS;
+    s.block_p = (float *)(s.ds + QUERIES * KEYS);
+    s.block_ds = s.block_p + ROWS * KEYS;
+    s.ds_left = (unit *)(s.block_ds + ROWS * KEYS);
+    s.lse = (float *)(s.ds_left + ROWS * KEYS);
     s.delta = s.lse + QUERIES;
     return s;
 }
 
-/* Copies what the queries first .. last of one head bring; delta = dout . out. */
+/* What all scores of a query have in common: delta = dout . out (Dao et al. 2022, algorithm 4). */
+static void find_delta(const cpu_attention *z, int64_t first, int64_t last)
+{
+    for (int64_t i = first * z->n_heads; i < last * z->n_heads; i++)
+        z->delta[i] = dot_row(z->dout + i * z->width, z->saved_out + i * z->width, z->width);
+}
+
+/* Copies what the queries first .. last of one head bring. */
 static void load_queries(const cpu_attention *z, int64_t head, int64_t first, int64_t last,
                          const grad_scratch *s)
 {
     int64_t row = z->n_heads * z->width;
     int64_t at = first * row + head * z->width;
-    copy_rows(s->q, z->q + at, row, last - first, z->width, z->scale);
-    copy_rows(s->dout, z->dout + at, row, last - first, z->width, 1.0f);
-    for (int64_t t = first; t < last; t++, at += row) {
+    int64_t n = last - first;
+    int64_t depth = count_units(z->width);
+    pack_rows(s->q, depth, z->q + at, row, n, z->width, z->scale);
+    pack_rows(s->dout, depth, z->dout + at, row, n, z->width, 1.0f);
+    if (STEPS > 1) {
+        pack_steps(s->q_right, z->q + at, row, 0, n, n, z->width, z->scale);
+        pack_steps(s->dout_right, z->dout + at, row, 0, n, n, z->width, 1.0f);
+    }
+    for (int64_t t = first; t < last; t++) {
         s->lse[t - first] = z->saved_lse[head * z->n_queries + t];
-        s->delta[t - first] = dot_row(z->dout + at, z->saved_out + at, z->width);
+        s->delta[t - first] = z->delta[t * z->n_heads + head];
     }
 }
 
@@ -443,33 +481,47 @@ CPU_INLINE void differentiate_row(float *p, float *ds, range columns, range insi
     set_outside(ds, (range){0, KEYS}, inside, 0);
 }
 
+/* Where p and ds of a block are computed, as floats: in their place where units are floats. */
+CPU_INLINE float *get_block_rows(unit *all, float *rows, int64_t i)
+{
+    return STEPS > 1 ? rows : (float *)all + i * KEYS;
+}
+
 /* p and ds of one block of queries, and its dq; i is the block's first row in the tile. */
 static void differentiate_block(const cpu_attention *z, int64_t head, int64_t tile, const block *b,
                                 int64_t i, float *dq, const grad_scratch *s)
 {
     range columns = whole_vectors(b->keys);
+    range keys = range_of_units(b->keys);
     int64_t n = columns.last - columns.first;
-    float *p = s->p + i * KEYS;
-    float *ds = s->ds + i * KEYS;
+    int64_t depth = count_units(z->width);
+    float *p = get_block_rows(s->p, s->block_p, i);
+    float *ds = get_block_rows(s->ds, s->block_ds, i);
+    const unit *left = STEPS > 1 ? s->ds_left : (const unit *)ds;
 
-    multiply(b->rows, p + columns.first, KEYS, (strided){s->q + i * z->width, z->width, 1},
-             s->kt + columns.first, KEYS, z->width, n, false);
-    multiply(b->rows, ds + columns.first, KEYS, (strided){s->dout + i * z->width, z->width, 1},
-             s->vt + columns.first, KEYS, z->width, n, false);
+    multiply(b->rows, p + columns.first, KEYS, (strided){s->q + i * depth, depth, 1},
+             s->kt + columns.first, KEYS, depth, n, false);
+    multiply(b->rows, ds + columns.first, KEYS, (strided){s->dout + i * depth, depth, 1},
+             s->vt + columns.first, KEYS, depth, n, false);
     for (int r = 0; r < b->rows; r++)
         differentiate_row(p + r * KEYS, ds + r * KEYS, columns,
                           in_tile(query_range(z, b->first + r), tile), s->lse[i + r],
                           s->delta[i + r]);
+    if (STEPS > 1) {
+        pack_steps(s->p + i / STEPS * KEYS, p, KEYS, 0, b->rows, b->rows, KEYS, 1.0f);
+        pack_steps(s->ds + i / STEPS * KEYS, ds, KEYS, 0, b->rows, b->rows, KEYS, 1.0f);
+        pack_rows(s->ds_left, KEYS / STEPS, ds, KEYS, b->rows, KEYS, 1.0f);
+    }
     if (dq)
         multiply(b->rows, dq + (b->first * z->n_heads + head) * z->width, z->n_heads * z->width,
-                 (strided){ds + b->keys.first, KEYS, 1}, s->k + b->keys.first * z->width, z->width,
-                 b->keys.last - b->keys.first, z->width, true);
+                 (strided){left + keys.first, KEYS / STEPS, 1}, s->k + keys.first * z->width,
+                 z->width, keys.last - keys.first, z->width, true);
 }
 
 /* out[KEYS][D] += p^T x for the queries of a tile, x [QUERIES][D]; only those blocks of queries
  * that attend to a key of the block of rows. */
-static void add_to_keys(const cpu_attention *z, const block *blocks, int n_blocks, const float *p,
-                        const float *x, float *out)
+static void add_to_keys(const cpu_attention *z, const block *blocks, int n_blocks, const unit *p,
+                        const unit *x, float *out)
 {
     for (int64_t j = 0; j < KEYS; j += ROWS) {
         int rows = KEYS - j < ROWS ? (int)(KEYS - j) : ROWS;
@@ -477,6 +529,7 @@ static void add_to_keys(const cpu_attention *z, const block *blocks, int n_block
         for (int i = 0; i < n_blocks; i++)
             if (blocks[i].keys.first < j + rows && blocks[i].keys.last > j)
                 used = join(used, (range){i * ROWS, i * ROWS + blocks[i].rows});
+        used = range_of_units(used);
         if (used.first < used.last)
             multiply(rows, out + j * z->width, z->width,
                      (strided){p + used.first * KEYS + j, 1, KEYS}, x + used.first * z->width,
@@ -498,14 +551,15 @@ static void differentiate_pair(const cpu_attention *z, int64_t head, int64_t til
         if (blocks[n].keys.first < blocks[n].keys.last) {
             differentiate_block(z, head, tile, &blocks[n], i, dq, s);
         } else {
-            memset(s->p + i * KEYS, 0, (size_t)blocks[n].rows * KEYS * sizeof(float));
-            memset(s->ds + i * KEYS, 0, (size_t)blocks[n].rows * KEYS * sizeof(float));
+            size_t bytes = (size_t)(count_units(blocks[n].rows) * KEYS) * sizeof(unit);
+            memset(s->p + i / STEPS * KEYS, 0, bytes);
+            memset(s->ds + i / STEPS * KEYS, 0, bytes);
         }
     }
     if (z->dv)
-        add_to_keys(z, blocks, n, s->p, s->dout, s->dv);
+        add_to_keys(z, blocks, n, s->p, s->dout_right, s->dv);
     if (z->dk)
-        add_to_keys(z, blocks, n, s->ds, s->q, s->dk);
+        add_to_keys(z, blocks, n, s->ds, s->q_right, s->dk);
 }
 
 static void differentiate_tile(const cpu_attention *z, int64_t kv_head, int64_t tile, float *dq,
@@ -517,9 +571,11 @@ static void differentiate_tile(const cpu_attention *z, int64_t kv_head, int64_t 
     int64_t at = tile * KEYS * row + kv_head * z->width;
     int64_t n = keys_in_tile(z, tile);
 
-    transpose_tile(s.kt, z->k + at, row, n, z->width);
-    transpose_tile(s.vt, z->v + at, row, n, z->width);
-    copy_rows(s.k, z->k + at, row, n, z->width, z->scale);
+    range used = used_in_tile(z, tile);
+
+    pack_columns(s.kt, z->k + at, row, n, z->width, KEYS);
+    pack_columns(s.vt, z->v + at, row, n, z->width, KEYS);
+    pack_steps(s.k, z->k + at, row, used.first, used.last, KEYS, z->width, z->scale);
     memset(s.dk, 0, (size_t)(KEYS * z->width) * sizeof(float));
     memset(s.dv, 0, (size_t)(KEYS * z->width) * sizeof(float));
     for (int64_t first = 0; first < z->n_queries; first += QUERIES) {
