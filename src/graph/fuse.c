@@ -8,6 +8,7 @@
  * gradient.
  * If the thin product's left factor is a product of the same matrix (x A of x W + (x A) B), it
  * becomes part of it too, and x is read once.
+ * A residual connection around a pair is its addend.
  * 3. Elementwise operations that feed only another elementwise operation of the same size become
  * one FUSED step: a small program that the backend runs block by block in cache.
  *
@@ -163,6 +164,30 @@ static void fuse_chains(draft *d)
     }
 }
 
+/* What is added to a pair becomes its addend: a residual connection. */
+static void fuse_addends(draft *d)
+{
+    for (int i = 0; i < d->n; i++) {
+        draft_step *s = &d->steps[i];
+        for (int j = 0; j < 2 && s->op == EAI_OP_ADD && !s->dropped; j++) {
+            draft_step *m = sole_source(d, s->in[j], s);
+            const eai_tensor *c = s->in[1 - j];
+            int at = d->producer[s->in[j]->id];
+            if (!m || m->op != EAI_OP_MATMUL || m->n_in != 4 || c == s->in[j] ||
+                !eai_shape_equal(&c->shape, &s->out[0]->shape) ||
+                d->producer[draft__root(c)->id] >= at)
+                continue;
+            m->in[4] = m->in[3];
+            m->in[3] = m->in[2];
+            m->in[2] = c;
+            m->n_in = 5;
+            m->out[0] = s->out[0];
+            d->producer[s->out[0]->id] = at;
+            drop(d, s);
+        }
+    }
+}
+
 static bool is_elementwise(const draft_step *s)
 {
     return s->op == EAI_OP_FUSED || (eai_op_get(s->op)->flags & EAI_OPF_E);
@@ -305,6 +330,7 @@ bool draft__fuse(draft *d)
     fuse_products(d);
     fuse_pairs(d);
     fuse_chains(d);
+    fuse_addends(d);
     for (int i = 0; i < d->n; i++) {
         draft_step *s = &d->steps[i];
         if (!s->dropped && is_elementwise(s) && is_simple(s) && !fuse_into(d, s))

@@ -17,8 +17,8 @@ static int build_matmul_add(eai_graph *g, const op_case *c, eai_tensor *const *i
     return 1;
 }
 
-/* A product and a thin one, added up in either order, with or without something else: the planner
- * makes one step of it. */
+/* A product and a thin one, added up in either order, with or without something else (p[2]: added
+ * last, as a residual connection is): the planner makes one step of it. */
 static int build_matmul_pair(eai_graph *g, const op_case *c, eai_tensor *const *in,
                              eai_tensor **out)
 {
@@ -26,11 +26,13 @@ static int build_matmul_pair(eai_graph *g, const op_case *c, eai_tensor *const *
     bool trans_b = c->p[0] != 0;
     eai_tensor *first = eai_matmul(g, in[thin_first ? 2 : 0], in[thin_first ? 3 : 1],
                                    (eai_matmul_opts){false, trans_b, thin_first ? 0.25 : 2});
-    if (c->in[4].fill != FILL_NONE)
+    if (c->in[4].fill != FILL_NONE && c->p[2] == 0)
         first = eai_add(g, eai_scale(g, in[4], 1.5), first);
     eai_tensor *second = eai_matmul(g, in[thin_first ? 0 : 2], in[thin_first ? 1 : 3],
                                     (eai_matmul_opts){false, trans_b, thin_first ? 2 : 0.25});
     out[0] = eai_add(g, first, second);
+    if (c->p[2] != 0)
+        out[0] = eai_add(g, in[4], out[0]);
     return 1;
 }
 
@@ -83,6 +85,9 @@ static int build_linear_ce(eai_graph *g, const op_case *c, eai_tensor *const *in
 #define MATMUL_PAIR_ADD(m, n, k, thin, tb, thin_first) \
     {EAI_OP_MATMUL, "pair add " #tb #thin_first, build_matmul_pair, {{FILL_VALUES, S2(m, k)}, {FILL_VALUES, S2((tb) ? n : k, (tb) ? k : n)}, \
      {FILL_VALUES, S2(m, thin)}, {FILL_VALUES, S2((tb) ? n : thin, (tb) ? thin : n)}, {FILL_VALUES, S2(m, n)}}, {tb, thin_first}, .steps = 2, .tolerance = 5e-6}
+#define MATMUL_RESIDUAL(m, n, k, thin, tb, thin_first) \
+    {EAI_OP_MATMUL, "pair residual " #tb #thin_first, build_matmul_pair, {{FILL_VALUES, S2(m, k)}, {FILL_VALUES, S2((tb) ? n : k, (tb) ? k : n)}, \
+     {FILL_VALUES, S2(m, thin)}, {FILL_VALUES, S2((tb) ? n : thin, (tb) ? thin : n)}, {FILL_VALUES, S2(m, n)}}, {tb, thin_first, 1}, .steps = 1, .tolerance = 5e-6}
 #define MATMUL_CHAIN(m, n, k, thin, tb, ...) \
     {EAI_OP_MATMUL, "chain " #tb, build_matmul_chain, {{FILL_VALUES, S2(m, k)}, {FILL_VALUES, S2((tb) ? n : k, (tb) ? k : n)}, \
      {FILL_VALUES, S2((tb) ? thin : k, (tb) ? k : thin)}, {FILL_VALUES, S2((tb) ? n : thin, (tb) ? thin : n)}}, {tb}, .steps = 2, .tolerance = 5e-6, __VA_ARGS__}
@@ -119,6 +124,7 @@ static const op_case cases[] = {
     MATMUL_PAIR(131, 259, 1111, 64, 1, 1, .check_only = true), MATMUL_PAIR(131, 259, 1111, 7, 0, 0, .check_only = true),
     MATMUL_PAIR(2100, 70, 1400, 8, 0, 1, .check_only = true),
     {EAI_OP_MATMUL, "pair of alike", build_matmul_pair, {{FILL_VALUES, S2(7, 12)}, {FILL_VALUES, S2(12, 5)}, {FILL_VALUES, S2(7, 4)}, {FILL_VALUES, S2(4, 5)}}, {0, 0}, .steps = 2, .tolerance = 5e-6},
+    MATMUL_RESIDUAL(7, 65, 12, 3, 0, 0), MATMUL_RESIDUAL(17, 65, 36, 8, 1, 1), MATMUL_RESIDUAL(40, 7, 33, 5, 0, 1),
     MATMUL_CHAIN(1, 17, 33, 8, 1), MATMUL_CHAIN(7, 65, 12, 3, 0), MATMUL_CHAIN(17, 65, 36, 8, 1), MATMUL_CHAIN(40, 7, 33, 8, 0),
     MATMUL_CHAIN(131, 259, 700, 8, 1, .check_only = true), MATMUL_CHAIN(131, 259, 700, 33, 0, .check_only = true),
     MATMUL_STORED_ALL(BF16), MATMUL_STORED_ALL(F16), MATMUL_STORED_ALL(Q8_0), MATMUL_STORED_ALL(Q4_0), MATMUL_STORED_ALL(Q4_1),

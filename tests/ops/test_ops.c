@@ -9,7 +9,7 @@
  * ISA is an instruction set, $EFFICIENTAI_CPU_ISA or the machine's best when left out; one that the
  * machine lacks gives exit code 77, which ctest reports as skipped. "emulated" takes the vector
  * routines as compiled for 16 floats a vector without AVX-512, so that their logic is tested where
- * no machine has it. */
+ * no machine has it, "emulated_bf16" those that multiply bf16. */
 #include <math.h>
 #include <stdlib.h>
 
