@@ -32,7 +32,7 @@ static void check_refusal(eai_status st, const eai_error *err)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const jinja_limits limits = {
-        .steps = 20000, .memory_bytes = (size_t)1 << 20, .output_bytes = (size_t)1 << 16};
+        .steps = 4000, .memory_bytes = (size_t)1 << 18, .output_bytes = (size_t)1 << 14};
     static json_t *variables;
     eai_error err = EAI_ERROR_INIT;
     jinja_template *t = NULL;
