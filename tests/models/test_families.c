@@ -135,8 +135,8 @@ static void compare_logits(const family_case *c, const char *way, const float *l
     assert_int_equal(eai_shape_elements(&expected->shape), N_IDS * VOCAB);
     for (int i = 0; i < N_IDS * VOCAB; i++) {
         assert_true(isfinite(logits[i]));
-        worst = fmax(worst, fabs((double)logits[i] - (double)e[i]));
-        largest = fmax(largest, fabs((double)e[i]));
+        worst = eai_test_worse(worst, fabs((double)logits[i] - (double)e[i]));
+        largest = eai_test_worse(largest, fabs((double)e[i]));
     }
     print_message("%s %s %s, %s: worst error of a logit %.2g of the largest\n", c->folder, c->file,
                   c->variant ? c->variant : "", way, worst / largest);

@@ -73,15 +73,8 @@ static double largest(const eai_npy *top)
     const float *x = top->data;
     double max = 0;
     for (int64_t i = 0; i < eai_shape_elements(&top->shape); i++)
-        max = fmax(max, fabs((double)x[i]));
+        max = eai_test_worse(max, fabs((double)x[i]));
     return max;
-}
-
-/* The larger of two errors; unlike fmax() it lets NaN win. (And GCC 12 for arm64 breaks down on the
- * loops below with fmax().) */
-static double worse(double a, double b)
-{
-    return isnan(a) || b <= a ? a : b;
 }
 
 /* Compares logits [n, vocab] with the fixtures of `text`. */
@@ -101,18 +94,19 @@ static void compare_logits(const char *text, const float *logits, int64_t vocab)
         for (int64_t i = 0; i < 8; i++) {
             int32_t id = ((const int32_t *)top_ids->data)[8 * t + i];
             double expected = (double)((const float *)top->data)[8 * t + i];
-            worst = worse(worst, fabs((double)row[id] - expected));
+            worst = eai_test_worse(worst, fabs((double)row[id] - expected));
         }
         for (int64_t i = 0; i < n_sample; i++) {
             int32_t id = ((const int32_t *)sample_ids->data)[i];
             double expected = (double)((const float *)sample->data)[n_sample * t + i];
-            worst = worse(worst, fabs((double)row[id] - expected));
+            worst = eai_test_worse(worst, fabs((double)row[id] - expected));
         }
         double max = (double)((const float *)top->data)[8 * t];
         double sum = 0;
         for (int64_t v = 0; v < vocab; v++)
             sum += exp((double)row[v] - max);
-        worst = worse(worst, fabs(max + log(sum) - (double)((const float *)sums->data)[t]));
+        worst =
+            eai_test_worse(worst, fabs(max + log(sum) - (double)((const float *)sums->data)[t]));
     }
     print_message("%s: worst error of a logit %.2g of the largest\n", text, worst / scale);
     assert_true(worst / scale < 1e-3);

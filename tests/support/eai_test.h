@@ -3,6 +3,7 @@
 #ifndef EAI_TEST_H
 #define EAI_TEST_H
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -29,6 +30,13 @@ void eai_test_assert_fails(eai_status status, eai_status code, const eai_error *
                            const char *text, const char *file, int line);
 void eai_test_assert_close(const float *actual, const float *expected, size_t n, double rtol,
                            double atol, const char *file, int line);
+
+/* The larger of two errors; unlike fmax() it lets NaN win. (And GCC 12 for arm64 breaks down on
+ * loops with fmax().) */
+static inline double eai_test_worse(double a, double b)
+{
+    return isnan(a) || b <= a ? a : b;
+}
 
 /* The real default model's file: $EFFICIENTAI_TEST_MODEL, else the user's cache. NULL where absent:
  * the test then prints why and skips. The text is borrowed and static. */

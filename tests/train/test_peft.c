@@ -283,7 +283,7 @@ static void run_twenty(subject *s, eai_dataset *d, case_opts c, double tolerance
         assert_ok(eai_trainer_step(&step, t, &err), &err);
         compare_scalar(step.loss, expected, tolerance, "loss");
         compare_scalar(step.grad_norm, (double)((float *)norms->data)[i], 20 * tolerance, "norm");
-        worst = fmax(worst, fabs(step.loss - expected) / expected);
+        worst = eai_test_worse(worst, fabs(step.loss - expected) / expected);
     }
     print_message("20 steps: largest relative error of a loss %.2g\n", worst);
     assert_true(eai_trainer_done(t));
