@@ -6,7 +6,8 @@
 # in build-fuzz/corpus/NAME, what was printed in build-fuzz/log/NAME; an input that breaks the parser is
 # left there as crash-* (timeout-*, oom-*, leak-*): copy it to tests/fuzz/corpus/NAME, so that it is
 # replayed by `make test` from then on. The exit status is 1 then. FUZZ_BUILD names another build folder
-# (a copy, say, that goes on while this one is built anew); it is taken as it is.
+# (a copy, say, that goes on while this one is built anew); it is taken as it is. FUZZ_TIMEOUT is the
+# seconds by the clock that an input may take (60): more where other work may stop the process for a while.
 set -eu
 cd "$(dirname "$0")/.."
 target=$1
@@ -47,7 +48,7 @@ export ASAN_OPTIONS="malloc_context_size=2:quarantine_size_mb=32:${ASAN_OPTIONS:
 fuzz() {
     corpus=$build/corpus/$1
     mkdir -p "$corpus"
-    "$build/tests/fuzz_$1" "$limit" -max_len=4096 -timeout=60 -rss_limit_mb=2048 -artifact_prefix="$corpus/" \
+    "$build/tests/fuzz_$1" "$limit" -max_len=4096 -timeout="${FUZZ_TIMEOUT:-60}" -rss_limit_mb=2048 -artifact_prefix="$corpus/" \
         -print_final_stats=1 "$corpus" "tests/fuzz/corpus/$1"
 }
 
