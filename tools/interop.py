@@ -3,15 +3,16 @@
 
     tools/peers.sh tools/interop.py [--build build] [ROW ...]
 
-A row of PROOFS is one proof: a name, what it needs, and lines for sh that fail when it does not hold. They run in the tree's
-root with
+A row of PROOFS is one proof: a name, what it needs (rows of NEEDS), and lines for sh that fail when it does not hold. They
+run in the tree's root with
     $peer    an interpreter with the packages of tools/oracles/requirements.txt, its path set to import from there
     $tool    our command; $build the folder it was built in; $library the name of our library there, in lib/
     $model   the default model's file, $tiny a tiny random Llama as GGUF
     $rows    a folder with a few of the demo's rows as train.jsonl
+    $llama   an interpreter with llama-cpp-python: that of the environment EFFICIENTAI_LLAMA_CPP names, else $peer if it has it
     $work    an empty folder of the proof
-and print what they find. Their output is shown when one fails, and kept in BUILD/interop/ROW/log. A proof that needs the
-default model is skipped, loudly, where it could not be fetched. Exit status 1 when a proof fails. A new proof is a script in
+and print what they find. Their output is shown when one fails, and kept in BUILD/interop/ROW/log. A proof that lacks what
+it needs is skipped, loudly. Exit status 1 when a proof fails. A new proof is a script in
 tools/oracles/ and a row here.
 """
 import argparse
@@ -28,55 +29,81 @@ import tiny_model  # noqa: E402
 
 N_ROWS = 16
 
-# name, needs the default model, lines for sh
-PROOFS = [
-    # adapters: PEFT finds every key of ours and gives our logits, we give the logits of PEFT's
-    ("adapters-tiny", False, '"$peer" tools/oracles/peft_both_ways.py "$tiny" "$tool" --rows "$rows"'),
-    ("adapters-smollm2", True, '"$peer" tools/oracles/peft_both_ways.py "$model" "$tool" --rows "$rows"'),
-    # ranks and alphas by pattern, layers left out, whole modules: what our test wrote, as PEFT reads it
-    ("adapters-of-every-kind", False, """
-        EFFICIENTAI_TEST_KEEP="$work/written" "$build/tests/test_lora_peft_files"
-        "$peer" tools/oracles/peft_adapters.py --read "$work/written"
-    """),
-    # every family: transformers gives from folders that our test wrote the logits of its own model
-    ("families", False, """
-        EFFICIENTAI_TEST_KEEP="$work/written" "$build/tests/test_models_families"
-        "$peer" tools/oracles/families.py --read "$work/written"
-    """),
-    # a merged folder: transformers loads it, tokenizer included, and gives our tokens and our text
-    ("merged-folder", True, """
+# variable that is empty where it is missing: what is said then
+NEEDS = {
+    "model": "THE DEFAULT MODEL COULD NOT BE FETCHED",
+    "llama": "LLAMA.CPP IS NOT BUILT HERE; docs/testing.md, \"Other tools\", SAYS HOW, EFFICIENTAI_LLAMA_CPP=DIR WHERE IT IS",
+}
+
+# an adapter of the default model, and the model with it worked in
+MERGED = """
         "$tool" lora-finetuning-mlx:train --model "$model" --data "$rows" --output "$work/adapter" --steps 8 \
             --batch-size 1 --seq-len 64 --learning-rate 1e-3 --dtype f32 --quiet
         "$tool" lora-finetuning-mlx:merge --model "$model" --adapter "$work/adapter" --output "$work/merged" \
             --save-dtype f32
+"""
+
+# name, what it needs, lines for sh
+PROOFS = [
+    # adapters: PEFT finds every key of ours and gives our logits, we give the logits of PEFT's
+    ("adapters-tiny", [], '"$peer" tools/oracles/peft_both_ways.py "$tiny" "$tool" --rows "$rows"'),
+    ("adapters-smollm2", ["model"], '"$peer" tools/oracles/peft_both_ways.py "$model" "$tool" --rows "$rows"'),
+    # ranks and alphas by pattern, layers left out, whole modules: what our test wrote, as PEFT reads it
+    ("adapters-of-every-kind", [], """
+        EFFICIENTAI_TEST_KEEP="$work/written" "$build/tests/test_lora_peft_files"
+        "$peer" tools/oracles/peft_adapters.py --read "$work/written"
+    """),
+    # every family: transformers gives from folders that our test wrote the logits of its own model
+    ("families", [], """
+        EFFICIENTAI_TEST_KEEP="$work/written" "$build/tests/test_models_families"
+        "$peer" tools/oracles/families.py --read "$work/written"
+    """),
+    # a merged folder: transformers loads it, tokenizer included, and gives our tokens and our text
+    ("merged-folder", ["model"], MERGED + """
         "$peer" tools/oracles/merged_folder.py "$work/merged" "$model" "$work/adapter" "$tool"
         rm -r "$work/merged"
     """),
+    # llama.cpp loads GGUF files of ours in every type, merged models among them: our logits, and our tokens
+    ("llama-cpp", ["model", "llama"], MERGED + """
+        "$llama" tools/oracles/llama_cpp_reads.py "$tool" "$model" "$work/adapter" "$work/merged" \
+            --library "$build/lib/$library"
+        rm -r "$work/merged"
+    """),
     # a GGUF file with tensors of every type, as the gguf package reads it
-    ("gguf-written", False, """
+    ("gguf-written", [], """
         EFFICIENTAI_TEST_GGUF_OUT="$work/all.gguf" "$build/tests/test_formats_gguf_write"
         "$peer" tools/oracles/gguf_written.py "$work/all.gguf"
     """),
     # tokenizer.json of every kind: the ids and the text of HF tokenizers on 10,000 lines
-    ("tokenizers", False, """
+    ("tokenizers", [], """
         "$peer" tools/oracles/tokenizer_compare.py --library "$build/lib/$library" tests/data/tokenizers/[!h]*.json
     """),
     # what our tests compare with is still what the other tools say
-    ("gguf-block-types", False, '"$peer" tools/oracles/quant_values.py | cmp - tests/data/quants.json'),
-    ("gguf-rows", True, '"$peer" tools/oracles/gguf_values.py "$model" | cmp - tests/data/gguf_values.json'),
-    ("safetensors", False, """
+    ("gguf-block-types", [], '"$peer" tools/oracles/quant_values.py | cmp - tests/data/quants.json'),
+    ("gguf-rows", ["model"], '"$peer" tools/oracles/gguf_values.py "$model" | cmp - tests/data/gguf_values.json'),
+    ("safetensors", [], """
         "$peer" tools/oracles/safetensors_file.py "$work/reference"
         cmp "$work/reference" tests/data/reference.safetensors
     """),
-    ("chat-templates", True, """
+    ("chat-templates", ["model"], """
         "$peer" tools/oracles/chat_templates.py "$model" --output "$work/templates"
         cmp "$work/templates" tests/data/chat_templates.json
     """),
-    ("tokenizer-lines", True, """
+    ("tokenizer-lines", ["model"], """
         "$peer" tools/oracles/tokenizer_lines.py "$model" --output "$work/hashes"
         cmp "$work/hashes" tests/data/tokenizer_hashes.json
     """),
 ]
+
+
+def find_llama(python):
+    """An interpreter with llama-cpp-python, or nothing. An environment that is named has to have it."""
+    named = os.environ.get("EFFICIENTAI_LLAMA_CPP")
+    candidate = f"{named}/bin/python" if named else python
+    done = subprocess.run(["sh", "-c", '"$0" -c "import llama_cpp"', candidate], capture_output=True, text=True)
+    if done.returncode and named:
+        sys.exit(f"interop: EFFICIENTAI_LLAMA_CPP: {candidate} cannot import llama_cpp:\n{done.stderr}")
+    return "" if done.returncode else candidate
 
 
 def surroundings(args, work):
@@ -91,6 +118,7 @@ def surroundings(args, work):
     model = os.environ.get("EFFICIENTAI_TEST_MODEL") or fetched
     library = "libefficientai.dylib" if sys.platform == "darwin" else "libefficientai.so"
     return {"peer": args.python, "tool": tool, "build": args.build, "library": library, "model": model, "rows": rows,
+            "llama": find_llama(args.python),
             "tiny": tiny_model.write(work / "tiny.gguf"), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false",
             "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore"}
 
@@ -139,11 +167,12 @@ def main():
     print_versions(args.python)
     variables = surroundings(args, work)
     counts = {"proved": 0, "failed": 0, "skipped": 0}
-    for name, needs_model, lines in PROOFS:
+    for name, needs, lines in PROOFS:
         if args.proofs and name not in args.proofs:
             continue
-        if needs_model and not variables["model"]:
-            print(f"  SKIPPED  {name}: THE DEFAULT MODEL COULD NOT BE FETCHED", flush=True)
+        missing = [NEEDS[need] for need in needs if not variables[need]]
+        if missing:
+            print(f"  SKIPPED  {name}: {missing[0]}", flush=True)
             counts["skipped"] += 1
         else:
             counts["proved" if prove(name, lines, variables, work / name) else "failed"] += 1

@@ -1,6 +1,7 @@
 """A tiny Llama as a GGUF file, random weights and a byte-level tokenizer, for tests that start the
 program often: write(path). Two layers of width 32; a training step takes about a millisecond. With `untied` the output
-has a matrix of its own; `poison` names a token whose row of the embedding is no number.
+has a matrix of its own; `poison` names a token whose row of the embedding is no number; the matrices' values are
+normally distributed with that `spread`.
 
 The alphabet is GPT-2's: a printable byte stands for itself, the others for U+0100 and up."""
 import random
@@ -83,13 +84,13 @@ def shapes(untied=False):
     return {name + ".weight": shape for name, shape in all_of_them.items()}
 
 
-def write(path, seed=1, untied=False, poison=None):
+def write(path, seed=1, untied=False, poison=None, spread=0.3):
     rng = random.Random(seed)
     metas, infos, data = metadata(), [], b""
     for name, shape in shapes(untied).items():
         infos.append(text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), 0, len(data)))
         n = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        values = [1.0] * n if len(shape) == 1 else [rng.gauss(0, 0.3) for _ in range(n)]
+        values = [1.0] * n if len(shape) == 1 else [rng.gauss(0, spread) for _ in range(n)]
         if name == "token_embd.weight" and poison:
             row = vocabulary()[0].index(poison) * WIDTH
             values[row:row + WIDTH] = [float("nan")] * WIDTH

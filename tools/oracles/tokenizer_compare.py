@@ -13,44 +13,36 @@ import ctypes
 import pathlib
 import sys
 
+import our_library
 import tokenizer_lines
 
-ADD_SPECIAL, PARSE_SPECIAL = 1 | 8, 2  # start and end; EAI_TOKENIZE_ADD_START, _END, _PARSE_SPECIAL
+FLAGS = our_library.constants("tokenizer.h")
+LIKE_HF = FLAGS["EAI_TOKENIZE_ADD_SPECIAL"] | FLAGS["EAI_TOKENIZE_PARSE_SPECIAL"]
+LIKE_SENTENCEPIECE = FLAGS["EAI_TOKENIZE_PLAIN"]
 
 
 class Ours:
     def __init__(self, library, path):
-        self.lib = ctypes.CDLL(str(library))
-        self.lib.eai_free.argtypes = [ctypes.c_void_p]
-        self.lib.eai_tokenizer_decode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
-                                                  ctypes.c_size_t, ctypes.c_uint, ctypes.c_void_p]
-        self.lib.eai_tokenizer_encode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p,
-                                                  ctypes.c_size_t, ctypes.c_uint, ctypes.c_void_p]
-        self.error = ctypes.create_string_buffer(4096)  # larger than an eai_error
+        self.lib = our_library.Library(library)
         self.tokenizer = ctypes.c_void_p()
-        self.check(self.lib.eai_tokenizer_load(ctypes.byref(self.tokenizer), str(path).encode(), self.error))
-
-    def check(self, status):
-        if status:
-            sys.exit(self.error.raw[ctypes.sizeof(ctypes.c_int):].split(b"\0")[0].decode())
+        self.lib.check(self.lib.eai_tokenizer_load(ctypes.byref(self.tokenizer), str(path).encode(), self.lib.error))
 
     def encode(self, text, flags):
         data = text.encode()
         ids = ctypes.POINTER(ctypes.c_int32)()
         n = ctypes.c_size_t()
-        self.check(self.lib.eai_tokenizer_encode(ctypes.byref(ids), ctypes.byref(n), self.tokenizer, data, len(data),
-                                                 flags, self.error))
+        self.lib.check(self.lib.eai_tokenizer_encode(ctypes.byref(ids), ctypes.byref(n), self.tokenizer, data, len(data),
+                                                     flags, self.lib.error))
         result = ids[:n.value]
         self.lib.eai_free(ids)
         return result
-
 
     def decode(self, ids):
         array = (ctypes.c_int32 * len(ids))(*ids)
         text = ctypes.c_void_p()
         n = ctypes.c_size_t()
-        self.check(self.lib.eai_tokenizer_decode(ctypes.byref(text), ctypes.byref(n), self.tokenizer, array, len(ids), 0,
-                                                 self.error))
+        self.lib.check(self.lib.eai_tokenizer_decode(ctypes.byref(text), ctypes.byref(n), self.tokenizer, array, len(ids),
+                                                     FLAGS["EAI_DETOKENIZE_PLAIN"], self.lib.error))
         result = ctypes.string_at(text, n.value).decode(errors="replace")
         self.lib.eai_free(text)
         return result
@@ -74,13 +66,13 @@ def main():
         if args.spm:
             import sentencepiece
             processor = sentencepiece.SentencePieceProcessor(model_file=str(args.spm))
-            reference, flags, pieces, decode = processor.encode, 0, processor.id_to_piece, processor.decode
+            reference, flags, pieces, decode = processor.encode, LIKE_SENTENCEPIECE, processor.id_to_piece, processor.decode
         else:
             import tokenizers
             t = tokenizers.Tokenizer.from_file(str(path))
             t.no_truncation()
             t.no_padding()
-            reference, flags, pieces = (lambda s: t.encode(s).ids), ADD_SPECIAL | PARSE_SPECIAL, t.id_to_token
+            reference, flags, pieces = (lambda s: t.encode(s).ids), LIKE_HF, t.id_to_token
 
             def decode(ids):
                 return t.decode(ids, skip_special_tokens=False)
