@@ -15,10 +15,11 @@ llama-cpp-python and numpy; docs/testing.md, "Other tools", says how to build th
 llama.cpp computes with less than f32 where the weights have less: it rounds what is multiplied with f16 weights to f16,
 with bf16 to bf16, with quantized weights to 8 bits in blocks of 32 or 256. That, not the file, is what ALLOWED is for:
 some three times what was seen. In the random model it is far less than what types of few bits do to the logits
-themselves, which is printed too, and what one matrix with its rows shifted by one does in any type. In the real model some tokens stand on an edge: at the fourth of "make the pantry 20
-degrees" our own bf16 products are off by twenty times as much as elsewhere. So but for f32 a tenth of the tokens may
-differ by more. An error is that of a token: the largest difference of its logits over the largest logit of the text.
-Exit status 1 when one is too large, or an id differs. Start at main.
+themselves, which is printed too, and what one matrix with its rows shifted by one does in any type. In the real model
+some tokens stand on an edge: at the fourth of "make the pantry 20 degrees" our own bf16 products are off by twenty
+times as much as elsewhere. So but for f32 a tenth of the tokens may differ by more. An error is that of a token: the
+largest difference of its logits over the largest logit of the text. Exit status 1 when one is too large, or an id
+differs. Start at main.
 """
 import argparse
 import ctypes
