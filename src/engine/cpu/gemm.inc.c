@@ -88,6 +88,16 @@ static const uint8_t *find_element(const cpu_gemm_b *b, int64_t r, int64_t at)
            (size_t)(at / format_sizes[b->dtype].block) * format_sizes[b->dtype].bytes;
 }
 
+/* Asks for elements at .. at + n of row r, which may lie behind the last row, ahead of their use:
+ * parts of rows are no sequence that the processor would foresee. */
+CPU_INLINE void fetch_b(const cpu_gemm_b *b, int64_t r, int64_t at, int64_t n)
+{
+    const uint8_t *p = find_element(b, r, at);
+    const uint8_t *end = find_element(b, r, at + n);
+    for (; p < end; p += 64)
+        __builtin_prefetch(p);
+}
+
 #define CHUNK 128 /* steps of K that are unpacked at a time, on the stack */
 
 #define NR (2 * V)

@@ -5,6 +5,7 @@
  * A strip of w columns: [steps / 2][w] units. Steps are filled up with zeros to a multiple of
  * K_ALIGN, in both operands, because a sum over 0 * anything must stay 0. */
 
+#define AHEAD 8           /* rows along N that are asked for before they are unpacked */
 #define UNITS (CHUNK / 2) /* of a chunk of a row */
 
 /* Units of a row of n floats, n <= CHUNK; zeros up to a multiple of K_ALIGN steps. */
@@ -38,6 +39,7 @@ static void pack_strip_along_k(uint32_t *strip, const cpu_gemm_b *b, int w, int6
         int64_t part = MIN(CHUNK, k - c);
         int64_t units = 0;
         for (int j = 0; j < n; j++) {
+            fetch_b(b, n0 + NR + j, k0 + c, part);
             unpack_b(x, b, n0 + j, k0 + c, part);
             units = round_floats(rows[j], x, part);
         }
@@ -54,6 +56,7 @@ static void pack_along_n(uint32_t *strips, const cpu_gemm_b *b, int64_t n0, int6
     memset(rows, 0, sizeof(rows));
     for (int64_t p = 0; p < padded; p += 2) {
         for (int odd = 0; odd < 2; odd++) {
+            fetch_b(b, k0 + p + odd + AHEAD, n0, n);
             if (p + odd < k)
                 unpack_b(rows[odd], b, k0 + p + odd, n0, n);
             else
