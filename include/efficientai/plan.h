@@ -31,7 +31,9 @@ typedef struct eai_plan eai_plan;
 typedef enum eai_precision {
     EAI_PRECISION_AUTO, /* bf16 products where the processor has them, else f32 */
     EAI_PRECISION_F32,
-    EAI_PRECISION_BF16 /* operands of large products rounded to bf16, sums in f32 */
+    EAI_PRECISION_BF16, /* operands of large products rounded to bf16, sums in f32 */
+    EAI_PRECISION_INT8 /* inference: where the weights are of a quantized type, the other operand is
+                          rounded to 8 bits with a scale for each 32 elements; all else as AUTO */
 } eai_precision;
 
 typedef struct eai_backend_opts {
@@ -51,7 +53,7 @@ EAI_API const char *eai_backend_describe(const eai_backend *b);
 EAI_API const char *eai_backend_isa(const eai_backend *b); /* "avx2" */
 EAI_API int eai_backend_threads(const eai_backend *b);
 EAI_API eai_precision
-eai_backend_precision(const eai_backend *b); /* F32 or BF16: what it really uses */
+eai_backend_precision(const eai_backend *b); /* F32, BF16 or INT8: what it really uses */
 
 /* Memory of a tensor as a plan sees it. */
 typedef struct eai_operand {

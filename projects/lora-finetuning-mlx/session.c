@@ -36,6 +36,8 @@ static eai_precision precision_of(const char *dtype)
 {
     if (strcmp(dtype, "f32") == 0)
         return EAI_PRECISION_F32;
+    if (strcmp(dtype, "int8") == 0)
+        return EAI_PRECISION_INT8;
     return strcmp(dtype, "bf16") == 0 ? EAI_PRECISION_BF16 : EAI_PRECISION_AUTO;
 }
 

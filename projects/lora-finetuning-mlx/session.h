@@ -43,7 +43,15 @@ typedef struct session_args {
         .offset = SESSION_OPTION(owner, adapter), .value_name = "DIR",                             \
         .help = "folder of an adapter in the PEFT layout"                                          \
     }
+/* Of commands that compute no gradient, with products in 8 bits, and of the others. */
+#define SESSION_FORWARD_OPTIONS(owner)                                                             \
+    SESSION_DTYPE_OPTIONS(owner, "auto|f32|bf16|int8",                                             \
+                          "precision of products; auto: bf16 where the processor has it; int8: "   \
+                          "quantized weights times 8 bits")
 #define SESSION_MACHINE_OPTIONS(owner)                                                             \
+    SESSION_DTYPE_OPTIONS(owner, "auto|f32|bf16",                                                  \
+                          "precision of products; auto: bf16 where the processor has it")
+#define SESSION_DTYPE_OPTIONS(owner, types, text)                                                  \
     {.name = "threads",                                                                            \
      .key = 't',                                                                                   \
      .type = EAI_OPT_INT,                                                                          \
@@ -56,8 +64,8 @@ typedef struct session_args {
      .group = "Machine"},                                                                          \
     {                                                                                              \
         .name = "dtype", .type = EAI_OPT_ENUM, .offset = SESSION_OPTION(owner, dtype),             \
-        .default_value = "auto", .value_name = "TYPE", .choices = "auto|f32|bf16",                 \
-        .help = "precision of products; auto: bf16 where the processor has it", .group = "Machine" \
+        .default_value = "auto", .value_name = "TYPE", .choices = types, .help = text,             \
+        .group = "Machine"                                                                         \
     }
 
 /* Everything is NULL until opened; session_close frees it in the right order. */

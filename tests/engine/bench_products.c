@@ -5,7 +5,8 @@
  *
  * The variants of a shape take turns, so that what else the machine does falls on all of them, and
  * the median of the turns is printed: GFLOP/s, and the ratio to the same shape with f32 weights on
- * the weakest instruction set. Not a test: nothing is compared. */
+ * the weakest instruction set. Lines "int8" are of products in 8 bits (--dtype int8). Not a test:
+ * nothing is compared. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ static const eai_dtype types[] = {EAI_F32, EAI_BF16, EAI_Q8_0, EAI_Q4_1};
 typedef struct variant {
     const cpu_isa *isa;
     eai_dtype dtype;
+    bool int8; /* a product in 8 bits */
     uint8_t *weights;
     double seconds[MAX_REPEAT];
 } variant;
@@ -89,7 +91,10 @@ static int compare_doubles(const void *a, const void *b)
 static double time_product(eai_pool *pool, int threads, const shape *s, const variant *v,
                            const float *a, float *c)
 {
-    cpu_backend be = {.pool = pool, .gemm = v->isa->gemm, .gemm_bf16 = v->isa->gemm_bf16};
+    cpu_backend be = {.pool = pool,
+                      .gemm = v->isa->gemm,
+                      .gemm_bf16 = v->isa->gemm_bf16,
+                      .int8 = v->int8 ? v->isa->int8 : NULL};
     cpu_product p = {
         .m = s->m,
         .n = s->n,
@@ -115,6 +120,16 @@ static double time_product(eai_pool *pool, int threads, const shape *s, const va
     return seconds;
 }
 
+/* Rows of the table that differ only in what is not measured are one. */
+static bool is_new(const cpu_isa *isas, size_t i, bool int8)
+{
+    if (!isas[i].present())
+        return false;
+    if (int8)
+        return i == 0 || isas[i].int8 != isas[i - 1].int8;
+    return i == 0 || isas[i].gemm != isas[i - 1].gemm || isas[i].gemm_bf16 != isas[i - 1].gemm_bf16;
+}
+
 static size_t make_variants(variant *list, const shape *s)
 {
     size_t n_isas;
@@ -124,10 +139,13 @@ static size_t make_variants(variant *list, const shape *s)
         bool adapter = s->n < CPU_BLOCK || s->k < CPU_BLOCK;
         if (adapter && types[t] != EAI_F32)
             continue;
-        for (size_t i = 0; i < n_isas && n < MAX_VARIANTS; i++)
-            if (isas[i].present())
-                list[n++] = (variant){
-                    .isa = &isas[i], .dtype = types[t], .weights = make_weights(s, types[t])};
+        bool quantized = eai_dtype_get(types[t])->kind == EAI_DTYPE_QUANTIZED && s->along_k;
+        for (size_t i = 0; i < (quantized ? 2 : 1) * n_isas && n < MAX_VARIANTS; i++) {
+            bool int8 = i >= n_isas;
+            const cpu_isa *isa = &isas[i % n_isas];
+            if (is_new(isas, i % n_isas, int8))
+                list[n++] = (variant){isa, types[t], int8, make_weights(s, types[t]), {0}};
+        }
     }
     return n;
 }
@@ -153,12 +171,12 @@ static void bench_shape(const shape *s, eai_pool *pool, int threads, int repeat,
         first = i == 0 ? gflops : first;
         if (json)
             printf("{\"m\": %d, \"n\": %d, \"k\": %d, \"along_k\": %s, \"dtype\": \"%s\", \"isa\": "
-                   "\"%s\", \"threads\": %d, \"gflops\": %.2f}\n",
+                   "\"%s\", \"int8\": %s, \"threads\": %d, \"gflops\": %.2f}\n",
                    (int)s->m, (int)s->n, (int)s->k, s->along_k ? "true" : "false", dtype,
-                   v->isa->name, threads, gflops);
+                   v->isa->name, v->int8 ? "true" : "false", threads, gflops);
         else
-            printf("  %-6s %-12s %8.1f GFLOP/s  %5.2fx\n", dtype, v->isa->name, gflops,
-                   gflops / first);
+            printf("  %-6s %-12s %-5s %8.1f GFLOP/s  %5.2fx\n", dtype, v->isa->name,
+                   v->int8 ? "int8" : "", gflops, gflops / first);
         eai_free(v->weights);
     }
     eai_free(a);

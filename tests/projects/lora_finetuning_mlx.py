@@ -100,6 +100,7 @@ def case_bad_options():
     refused(run("train", *common, "--rank", 0), 2, "rank", "0", "1")
     refused(run("train", *common, "--learning-rate", "nan"), 2, "learning-rate")
     refused(run("train", *common, "--dtype", "f64"), 2, "dtype", "f64", "bf16")
+    refused(run("train", *common, "--dtype", "int8"), 2, "dtype", "int8", "auto, f32, bf16")
     refused(run("train", *common, "--targets", "z_proj"), 1, "z_proj", "q_proj")
     refused(run("train", *common, "--seq-len", 100000), 1, "seq-len")
     refused(run("train", *common, *QUICK, "--resume"), 1, "state.safetensors")
@@ -128,6 +129,21 @@ def case_train_leaves_everything():
     assert described["adapter"]["rank"] == 8 and described["layers"] == 30
     checked = json.loads(run("validate", "--data", folder, "--json").stdout)
     assert checked["train.jsonl"]["rows"] == 12
+
+
+def case_int8():
+    """Products in 8 bits: nearly the loss of f32, and an answer that makes sense."""
+    losses = []
+    for dtype in ("f32", "int8"):
+        judged = run("evaluate", "--data", DATA / "test.jsonl", "--no-exact-match", "--json", "--dtype", dtype)
+        assert judged.returncode == 0, judged.stderr
+        losses.append(json.loads(judged.stdout.splitlines()[-1])["loss"])
+    assert losses[0] != losses[1] and abs(losses[1] / losses[0] - 1) < 0.01, losses
+    question = "What is the capital of France, and what is it known for?"
+    spoken = run("generate", "--prompt", question, "--max-tokens", 30, "--dtype", "int8")
+    assert spoken.stdout.startswith("The capital of France is Paris. "), spoken.stdout
+    logged = run("generate", "--prompt", "Hi", "--max-tokens", 1, "--dtype", "int8", "--verbose")
+    assert ", int8" in logged.stderr, logged.stderr
 
 
 def files_in(folder):

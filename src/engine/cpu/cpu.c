@@ -97,7 +97,10 @@ static void describe(cpu_backend *b, const char *isa)
     int threads = b->base.n_threads;
     snprintf(b->base.isa, sizeof(b->base.isa), "%s", isa);
     snprintf(b->base.description, sizeof(b->base.description), "cpu %s, %d thread%s, %s", isa,
-             threads, threads == 1 ? "" : "s", b->bf16 ? "bf16" : "f32");
+             threads, threads == 1 ? "" : "s",
+             b->int8   ? "int8"
+             : b->bf16 ? "bf16"
+                       : "f32");
 }
 
 /* Who chose the instruction set. */
@@ -130,8 +133,11 @@ eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error 
     b->gemm_bf16 = b->bf16 ? isa->gemm_bf16 : NULL;
     if (b->bf16 && isa->vec_bf16)
         b->vec = isa->vec_bf16;
+    b->int8 = opts->precision == EAI_PRECISION_INT8 ? isa->int8 : NULL;
     b->base.ops = &cpu_ops;
-    b->base.precision = b->bf16 ? EAI_PRECISION_BF16 : EAI_PRECISION_F32;
+    b->base.precision = b->int8   ? EAI_PRECISION_INT8
+                        : b->bf16 ? EAI_PRECISION_BF16
+                                  : EAI_PRECISION_F32;
     describe(b, isa->name);
     EAI_LOG(INFO, "engine", "backend %s (instruction set: %s)", b->base.description,
             reason_for_isa(opts));

@@ -1,10 +1,10 @@
 /* The CPU backend, seen from its kernels.
  *
  * What: one struct an open backend, one row an operation (kernels.c), one table of routines an
- * instruction set (gemm.h, vec.h; chosen once by dispatch.c). A kernel reads a step, splits its
- * work over the pool and calls routines of the table; it allocates nothing and cannot fail. Start
- * at cpu_kernel_row; to add an operation, write its kernel, declare it in kernels.h and give it a
- * row in kernels.c. To add an instruction set: a row in layer.cmake and one in dispatch.c. */
+ * instruction set (gemm.h, int8.h, vec.h; chosen once by dispatch.c). A kernel reads a step, splits
+ * its work over the pool and calls routines of the table; it allocates nothing and cannot fail.
+ * Start at cpu_kernel_row; to add an operation, write its kernel, declare it in kernels.h and give
+ * it a row in kernels.c. To add an instruction set: a row in layer.cmake and one in dispatch.c. */
 #ifndef EAI_ENGINE_CPU_CPU_H
 #define EAI_ENGINE_CPU_CPU_H
 
@@ -13,6 +13,7 @@
 #include "graph/backend.h"
 
 typedef struct cpu_gemm_table cpu_gemm_table; /* gemm.h */
+typedef struct cpu_int8_table cpu_int8_table; /* int8.h */
 typedef struct cpu_vec_table cpu_vec_table;   /* vec.h */
 
 /* The left operand of the last product, packed: the next one may have the same (q, k and v). */
@@ -28,6 +29,7 @@ typedef struct cpu_backend {
     eai_pool *pool;
     const cpu_gemm_table *gemm;      /* products in f32 */
     const cpu_gemm_table *gemm_bf16; /* products of bf16 operands; NULL unless bf16 */
+    const cpu_int8_table *int8;      /* products of quantized weights in 8 bits; NULL unless int8 */
     const cpu_vec_table *vec;        /* everything else */
     bool bf16;                       /* large products round their operands to bf16 */
     cpu_packed packed;               /* what the last step left in the workspace */
@@ -51,6 +53,7 @@ typedef struct cpu_isa {
     const char *name;
     const cpu_gemm_table *gemm;
     const cpu_gemm_table *gemm_bf16; /* NULL: products in f32 only */
+    const cpu_int8_table *int8;
     const cpu_vec_table *vec;
     const cpu_vec_table *vec_bf16; /* attention multiplies bf16; NULL: as vec */
     bool (*present)(void);         /* the machine has it; may ask the system for permission */

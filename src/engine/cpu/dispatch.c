@@ -12,12 +12,14 @@
 #include <efficientai/hardware.h>
 
 #include "engine/cpu/gemm.h"
+#include "engine/cpu/int8.h"
 #include "engine/cpu/vec.h"
 
 #include "base/banned.h"
 
 #define DECLARE(isa)                                                                               \
     extern const cpu_gemm_table cpu_gemm_##isa;                                                    \
+    extern const cpu_int8_table cpu_int8_##isa;                                                    \
     extern const cpu_vec_table cpu_vec_##isa
 
 DECLARE(scalar);
@@ -29,8 +31,11 @@ static bool has_always(void)
 
 #ifdef EAI_CPU_X86
 DECLARE(avx2);
-DECLARE(avx512);
-DECLARE(avx512bf16);
+extern const cpu_gemm_table cpu_gemm_avx512;
+extern const cpu_vec_table cpu_vec_avx512;
+extern const cpu_int8_table cpu_int8_avx512vnni;
+extern const cpu_gemm_table cpu_gemm_avx512bf16;
+extern const cpu_vec_table cpu_vec_avx512bf16;
 extern const cpu_gemm_table cpu_gemm_amx;
 
 static bool has_avx2(void)
@@ -46,9 +51,15 @@ static bool has_avx512(void)
            hw->has.avx512dq;
 }
 
+static bool has_avx512vnni(void)
+{
+    return has_avx512() && eai_hardware_get()->has.avx512vnni;
+}
+
+/* Each processor that has it has VNNI too. */
 static bool has_avx512bf16(void)
 {
-    return has_avx512() && eai_hardware_get()->has.avx512bf16;
+    return has_avx512vnni() && eai_hardware_get()->has.avx512bf16;
 }
 
 static bool has_amx(void)
@@ -61,27 +72,46 @@ static bool has_amx(void)
 #ifdef EAI_CPU_ARM64
 extern const cpu_gemm_table cpu_gemm_neon;
 extern const cpu_gemm_table cpu_gemm_neonbf16;
+extern const cpu_int8_table cpu_int8_neon;
+extern const cpu_int8_table cpu_int8_neondot;
+extern const cpu_int8_table cpu_int8_neoni8mm;
 
+static bool has_neondot(void)
+{
+    return eai_hardware_get()->has.neon_dotprod;
+}
+
+static bool has_neoni8mm(void)
+{
+    return has_neondot() && eai_hardware_get()->has.neon_i8mm;
+}
+
+/* Each processor that has it has I8MM too. */
 static bool has_neonbf16(void)
 {
-    return eai_hardware_get()->has.neon_bf16;
+    return has_neoni8mm() && eai_hardware_get()->has.neon_bf16;
 }
 #endif
 
+/* clang-format off */
 static const cpu_isa isas[] = {
-    {"scalar", &cpu_gemm_scalar, NULL, &cpu_vec_scalar, NULL, has_always},
+    /* name         f32               bf16                  int8                   all else         ... in bf16 */
+    {"scalar",     &cpu_gemm_scalar, NULL,                 &cpu_int8_scalar,      &cpu_vec_scalar, NULL,                has_always},
 #ifdef EAI_CPU_X86
-    {"avx2", &cpu_gemm_avx2, NULL, &cpu_vec_avx2, NULL, has_avx2},
-    {"avx512", &cpu_gemm_avx512, NULL, &cpu_vec_avx512, NULL, has_avx512},
-    {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_vec_avx512, &cpu_vec_avx512bf16,
-     has_avx512bf16},
-    {"amx", &cpu_gemm_avx512, &cpu_gemm_amx, &cpu_vec_avx512, &cpu_vec_avx512bf16, has_amx},
+    {"avx2",       &cpu_gemm_avx2,   NULL,                 &cpu_int8_avx2,        &cpu_vec_avx2,   NULL,                has_avx2},
+    {"avx512",     &cpu_gemm_avx512, NULL,                 &cpu_int8_avx2,        &cpu_vec_avx512, NULL,                has_avx512},
+    {"avx512vnni", &cpu_gemm_avx512, NULL,                 &cpu_int8_avx512vnni,  &cpu_vec_avx512, NULL,                has_avx512vnni},
+    {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_int8_avx512vnni,  &cpu_vec_avx512, &cpu_vec_avx512bf16, has_avx512bf16},
+    {"amx",        &cpu_gemm_avx512, &cpu_gemm_amx,        &cpu_int8_avx512vnni,  &cpu_vec_avx512, &cpu_vec_avx512bf16, has_amx},
 #endif
 #ifdef EAI_CPU_ARM64
-    {"neon", &cpu_gemm_neon, NULL, &cpu_vec_scalar, NULL, has_always},
-    {"neonbf16", &cpu_gemm_neon, &cpu_gemm_neonbf16, &cpu_vec_scalar, NULL, has_neonbf16},
+    {"neon",       &cpu_gemm_neon,   NULL,                 &cpu_int8_neon,        &cpu_vec_scalar, NULL,                has_always},
+    {"neondot",    &cpu_gemm_neon,   NULL,                 &cpu_int8_neondot,     &cpu_vec_scalar, NULL,                has_neondot},
+    {"neoni8mm",   &cpu_gemm_neon,   NULL,                 &cpu_int8_neoni8mm,    &cpu_vec_scalar, NULL,                has_neoni8mm},
+    {"neonbf16",   &cpu_gemm_neon,   &cpu_gemm_neonbf16,   &cpu_int8_neoni8mm,    &cpu_vec_scalar, NULL,                has_neonbf16},
 #endif
 };
+/* clang-format on */
 #define N_ISAS (sizeof(isas) / sizeof(isas[0]))
 
 const cpu_isa *cpu__isas(size_t *n)

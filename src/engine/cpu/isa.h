@@ -6,10 +6,13 @@
  *     EAI_ISA_WIDTH    floats a vector: 4, 8, 16
  *     EAI_ISA_BF16     1: bf16 dot products (gemm only)
  *     EAI_ISA_AMX      1: bf16 tiles (gemm only)
- *     EAI_ISA_NEON     1: 32 registers of four floats (gemm only)
+ *     EAI_ISA_NEON     1: 32 registers of four floats (gemm, int8)
  *     EAI_ISA_BFMMLA   1: bf16 blocks of 64-bit ARM (gemm only)
+ *     EAI_ISA_VNNI     1: dot products of bytes of x86-64 (int8 only)
+ *     EAI_ISA_I8MM     1: blocks of bytes of 64-bit ARM (int8 only)
  *     EAI_ISA_EMULATED 1: tests only; plain C in place of instructions that the compiler may not
- * use Code is written with the compilers' vector extensions: operators work on whole vectors,
+ *                      use
+ * Code is written with the compilers' vector extensions: operators work on whole vectors,
  * __builtin_shufflevector and __builtin_convertvector do the rest. Everything in such a file and in
  * the headers that only it includes is static: a shared function compiled for AVX-512 that the
  * linker kept would crash an older machine. */

@@ -14,6 +14,7 @@
  * Products of a transposed A with few columns of B (its gradient) are computed as their transposes:
  * then both are read in place, row by row.
  * Products of few rows, with rows of B along K (decoding), are dot products and need no scratch.
+ * What a backend in 8 bits computes in 8 bits goes to product_int8.c, at the entry.
  *
  * Each element of C is summed in the same order however the work is cut: the result does not depend
  * on the number of threads. */
@@ -21,6 +22,8 @@
 
 #include <efficientai/dtype.h>
 #include <efficientai/threads.h>
+
+#include "engine/cpu/product_int8.h"
 
 #include "base/banned.h"
 
@@ -190,9 +193,9 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
 }
 
 /* Columns of a block are worked at one after the other, the pair's behind the last. */
-static bool takes_pair(const blocking *how, const cpu_product *p)
+static bool takes_pair(const cpu_backend *be, const blocking *how, const cpu_product *p)
 {
-    return how->cut == CUT_COLUMNS && p->m > 0 && p->n > 0 && p->k > 0 &&
+    return !cpu__int8_takes(be, p) && how->cut == CUT_COLUMNS && p->m > 0 && p->n > 0 && p->k > 0 &&
            (!p->pair.chained || how->group_k == p->k);
 }
 
@@ -275,12 +278,14 @@ static size_t made_bytes(const cpu_product *p)
 
 size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
 {
+    if (p->pair.k == 0 && cpu__int8_takes(be, p))
+        return cpu__int8_workspace(be, p);
     if (is_turned(be, p)) {
         cpu_product turned = turn(p, NULL);
         return turned_bytes(p) + cpu__product_workspace(be, &turned);
     }
     blocking how = choose_blocking(be, p);
-    if (p->pair.k > 0 && !takes_pair(&how, p)) {
+    if (p->pair.k > 0 && !takes_pair(be, &how, p)) {
         cpu_product first;
         cpu_product rest = split(&first, p);
         size_t a = cpu__product_workspace(be, &first);
@@ -622,6 +627,11 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
         with_place.pair.made = workspace;
     with_place.pair.a.data = p->pair.chained ? p->pair.made : p->pair.a.data;
     workspace = (uint8_t *)workspace + made_bytes(p);
+    if (p->pair.k == 0 && cpu__int8_takes(be, p)) {
+        be->packed.data = NULL;
+        cpu__int8_product(be, p, workspace);
+        return;
+    }
     if (is_turned(be, p)) {
         cpu_product turned = turn(p, workspace);
         cpu__product(be, &turned, (uint8_t *)workspace + turned_bytes(p));
@@ -629,7 +639,7 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
         return;
     }
     job j = {.p = p, .how = choose_blocking(be, p), .shared = workspace};
-    if (p->pair.k > 0 && !takes_pair(&j.how, p)) {
+    if (p->pair.k > 0 && !takes_pair(be, &j.how, p)) {
         cpu_product first;
         cpu_product rest = split(&first, p);
         cpu__product(be, &first, workspace);

@@ -1,0 +1,73 @@
+/* What an instruction set brings to products of quantized weights in 8-bit integers: int8.inc.c,
+ * compiled once for each.
+ *
+ * Both operands are bytes with a scale a block. Weights stay as they are stored: x = d * (code -
+ * zero) + m, where `code` is a byte, `zero` belongs to the type, d and m to a group of 32 or 16
+ * elements along K. Rows of A are quantized in blocks of 32: a = da * q, da = max|a| / 127. So a
+ * group's part of the sum is
+ *     da * d * (sum q * code - zero * sum q)  +  m * da * sum q
+ * where the first bracket is exact in 32-bit integers, which start at "- zero * sum q".
+ *
+ * A is quantized once a product, into panels of so many rows; then either columns of C are dot
+ * products with rows of B, unpacked in registers (few rows), or B is unpacked a strip of columns at
+ * a time, and tiles of all rows read it. Types meet instruction sets in one routine a type, which
+ * yields 32 codes (codes.inc.c). The blocking is in product_int8.c. */
+#ifndef EAI_ENGINE_CPU_INT8_H
+#define EAI_ENGINE_CPU_INT8_H
+
+#include "engine/cpu/gemm.h"
+
+/* The types: elements that share a scale, `zero`, and whether m is there. Codes are 0 .. 63, but of
+ * WIDE types signed bytes. */
+/*      enum    routine  group zero  m      wide */
+#define CPU_INT8_FORMATS(X)                                                                        \
+    X(Q8_0, q8_0, 32, 0, false, true)                                                              \
+    X(Q4_0, q4_0, 32, 8, false, false)                                                             \
+    X(Q4_1, q4_1, 32, 0, true, false)
+
+/* A panel of A: for each block of 32 steps of K the codes of its rows, then floats da, then for
+ * each group of the block "- zero * sum q" as integers and "da * sum q" as floats, a number a row.
+ */
+#define CPU_INT8_BLOCK(rows, groups)                                                               \
+    (((size_t)(rows)*32 + (size_t)(rows) * (4 + 8 * (size_t)(groups)) + 31) / 32 * 32)
+
+/* y[i * ldy + j] = alpha * sum_k a[i, k] b[j, k] (+ y_in) for i < m, rows n0 .. n0 + n of B. */
+typedef struct cpu_int8_dot {
+    float *y;
+    const float *y_in; /* NULL, or with y's stride; may be y */
+    int64_t ldy;
+    const uint8_t *panel; /* of m rows */
+    int m;                /* 1 .. CPU_DOT_ROWS */
+    const cpu_gemm_b *b;
+    int64_t n0, n, k;
+    float alpha;
+} cpu_int8_dot;
+
+/* c = alpha * a b + c_in for up to mr rows and nr columns. */
+typedef struct cpu_int8_tile {
+    float *c;
+    const float *c_in; /* NULL, or with c's stride; may be c */
+    int64_t ldc;
+    float alpha;
+    int m, n;
+    int64_t k;
+    eai_dtype dtype;
+    const uint8_t *panel; /* of mr rows, at the first step */
+    const uint8_t *strip;
+} cpu_int8_tile;
+
+struct cpu_int8_table {
+    const char *isa;
+    int mr, nr;
+    /* Quantizes m rows of A, x[i * ldx ...], into a panel of `rows` rows (those beyond m are zeros)
+     * for dot or, where rows is mr, for tile. */
+    void (*quantize)(uint8_t *panel, const float *x, int64_t ldx, int m, int rows, int64_t k,
+                     eai_dtype dtype);
+    void (*dot)(const cpu_int8_dot *d);
+    /* Unpacks columns n0 .. n0 + n of C, at most nr, steps k0 .. k0 + k, into a strip; k0 and k are
+     * whole blocks of the type. */
+    void (*pack)(uint8_t *strip, const cpu_gemm_b *b, int64_t n0, int n, int64_t k0, int64_t k);
+    void (*tile)(const cpu_int8_tile *t);
+};
+
+#endif
