@@ -257,7 +257,8 @@ static void test_tails(void **state)
     int turn = 0;
     for (size_t t = 0; t < N_TYPES; t++) {
         int64_t block = eai_dtype_get(types[t])->block;
-        for (size_t i = 0; i < N_ROWS * N_COLUMNS; i++) {
+        /* Each size meets each other size in some type. */
+        for (size_t i = t; i < N_ROWS * N_COLUMNS; i += N_TYPES / 2 + 1) {
             product_case pc = {.m = rows[i % N_ROWS], .n = columns[i / N_ROWS], .dtype = types[t]};
             pc.k = block * (block > 32 ? 1 : 1 + turn % 5);
             pc.c_in = turn % 3;

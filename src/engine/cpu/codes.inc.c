@@ -1,14 +1,9 @@
 /* Quantized types as bytes: one routine a type that yields the codes of 32 consecutive elements and
- * one that yields their scales; int8.h says what they mean. `at` is as in unpack.inc.c, of which
- * this is made.
+ * one that yields their scales; int8.h says what they mean. `at` is as in unpack.inc.c, which has
+ * the bits and scales of blocks of 256.
  *
  * To add a type: codes_NAME and scales_NAME here, and a row in CPU_INT8_FORMATS. Included by
  * int8.inc.c. */
-
-/* Of the first and the last 16 elements; both are the same where a group is 32. */
-typedef struct scales {
-    float d[2], m[2];
-} scales;
 
 CPU_INLINE scales same_scales(float d, float m)
 {
@@ -70,4 +65,132 @@ CPU_INLINE scales scales_q4_1(const uint8_t *p, unsigned at)
 {
     (void)at;
     return same_scales(load_f16(p), load_f16(p + 2));
+}
+
+/* 16 in each byte whose bit is set. */
+CPU_INLINE b32 fifth_bits(const uint8_t *p)
+{
+    b32 x;
+#if defined(__AVX512VL__) && defined(__AVX512BW__)
+    uint32_t word;
+    memcpy(&word, p, sizeof(word));
+    x.part[0] = (bytes8)_mm256_maskz_set1_epi8(word, 16);
+#else
+    typedef uint64_t words __attribute__((vector_size(BYTES_WIDTH)));
+    for (int i = 0; i < N_BYTES; i++) {
+        words spread;
+        for (int j = 0; j < BYTES_WIDTH / 8; j++)
+            spread[j] = 0x0101010101010101u * p[i * BYTES_WIDTH / 8 + j];
+        bytes8 bit = (bytes8)(spread & 0x8040201008040201u);
+        x.part[i] = (bytes8)(bit != 0) & 16;
+    }
+#endif
+    return x;
+}
+
+CPU_INLINE b32 codes_of_fives(const uint8_t *nibbles, const uint8_t *high)
+{
+    b32 x = codes_of_nibbles(nibbles);
+    b32 fifth = fifth_bits(high);
+    for (int i = 0; i < N_BYTES; i++)
+        x.part[i] |= fifth.part[i];
+    return x;
+}
+
+CPU_INLINE b32 codes_q5_0(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    return codes_of_fives(p + 6, p + 2);
+}
+
+CPU_INLINE scales scales_q5_0(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    return same_scales(load_f16(p), 0);
+}
+
+CPU_INLINE b32 codes_q5_1(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    return codes_of_fives(p + 8, p + 4);
+}
+
+CPU_INLINE scales scales_q5_1(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    return same_scales(load_f16(p), load_f16(p + 2));
+}
+
+/* Nibbles as the levels that they are numbers of, plus `more`. */
+CPU_INLINE b32 codes_of_levels(const uint8_t *p, const int8_t *levels, uint8_t more)
+{
+    b32 x = codes_of_nibbles(p);
+#if BYTES_WIDTH == 32 && defined(__AVX2__)
+    __m128i once = _mm_loadu_si128((const __m128i *)(const void *)levels);
+    __m256i table = _mm256_broadcastsi128_si256(once);
+    x.part[0] = (bytes8)_mm256_shuffle_epi8(table, (__m256i)x.part[0]) + more;
+#elif BYTES_WIDTH == 16 && defined(__aarch64__)
+    for (int i = 0; i < 2; i++)
+        x.part[i] = (bytes8)vqtbl1q_s8(vld1q_s8(levels), (uint8x16_t)x.part[i]) + more;
+#else
+    for (int i = 0; i < 32; i++) {
+        uint8_t *code = (uint8_t *)x.part + i;
+        *code = (uint8_t)(levels[*code] + more);
+    }
+#endif
+    return x;
+}
+
+CPU_INLINE b32 codes_iq4_nl(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    return codes_of_levels(p + 2, levels_iq4_nl, 0);
+}
+
+CPU_INLINE scales scales_iq4_nl(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    return same_scales(load_f16(p), 0);
+}
+
+CPU_INLINE b32 codes_mxfp4(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    return codes_of_levels(p + 1, levels_mxfp4, 12);
+}
+
+CPU_INLINE scales scales_mxfp4(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    return same_scales(load_e8(p), 0);
+}
+
+CPU_INLINE b32 codes_q2_k(const uint8_t *p, unsigned at)
+{
+    return bits_q2_k(p, at);
+}
+
+CPU_INLINE b32 codes_q3_k(const uint8_t *p, unsigned at)
+{
+    return bits_q3_k(p, at, 0);
+}
+
+CPU_INLINE b32 codes_q4_k(const uint8_t *p, unsigned at)
+{
+    return bits_q4_k(p, at);
+}
+
+CPU_INLINE b32 codes_q5_k(const uint8_t *p, unsigned at)
+{
+    return bits_q5_k(p, at);
+}
+
+CPU_INLINE scales scales_q5_k(const uint8_t *p, unsigned at)
+{
+    return scales_q4_k(p, at);
+}
+
+CPU_INLINE b32 codes_q6_k(const uint8_t *p, unsigned at)
+{
+    return bits_q6_k(p, at, 0);
 }

@@ -23,7 +23,16 @@
 #define CPU_INT8_FORMATS(X)                                                                        \
     X(Q8_0, q8_0, 32, 0, false, true)                                                              \
     X(Q4_0, q4_0, 32, 8, false, false)                                                             \
-    X(Q4_1, q4_1, 32, 0, true, false)
+    X(Q4_1, q4_1, 32, 0, true, false)                                                              \
+    X(Q5_0, q5_0, 32, 16, false, false)                                                            \
+    X(Q5_1, q5_1, 32, 0, true, false)                                                              \
+    X(IQ4_NL, iq4_nl, 32, 0, false, true)                                                          \
+    X(MXFP4, mxfp4, 32, 12, false, false)                                                          \
+    X(Q2_K, q2_k, 16, 0, true, false)                                                              \
+    X(Q3_K, q3_k, 16, 4, false, false)                                                             \
+    X(Q4_K, q4_k, 32, 0, true, false)                                                              \
+    X(Q5_K, q5_k, 32, 0, true, false)                                                              \
+    X(Q6_K, q6_k, 16, 32, false, false)
 
 /* A panel of A: for each block of 32 steps of K the codes of its rows, then floats da, then for
  * each group of the block "- zero * sum q" as integers and "da * sum q" as floats, a number a row.

@@ -312,24 +312,30 @@ CPU_INLINE v32 load_levels(const uint8_t *p, const int8_t *levels, float d)
     return x;
 }
 
+static const int8_t levels_iq4_nl[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                         1,    13,   25,  38,  53,  69,  89,  113};
+/* Twice those of E2M1. */
+static const int8_t levels_mxfp4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
 CPU_INLINE v32 load32_iq4_nl(const uint8_t *p, unsigned at)
 {
-    static const int8_t levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                      1,    13,   25,  38,  53,  69,  89,  113};
     (void)at;
-    return load_levels(p + 2, levels, load_f16(p));
+    return load_levels(p + 2, levels_iq4_nl, load_f16(p));
 }
 
-/* Levels are twice those of E2M1, the scale is half of 2^(e - 127). */
-CPU_INLINE v32 load32_mxfp4(const uint8_t *p, unsigned at)
+/* Half of 2^(e - 127). */
+CPU_INLINE float load_e8(const uint8_t *p)
 {
-    static const int8_t levels[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
     uint32_t e = p[0];
     uint32_t subnormal = 0x00200000u << (e & 1);
     uint32_t normal = (e - 1) << 23;
-    uint32_t bits = e < 2 ? subnormal : normal;
+    return eai_f32_from_bits(e < 2 ? subnormal : normal);
+}
+
+CPU_INLINE v32 load32_mxfp4(const uint8_t *p, unsigned at)
+{
     (void)at;
-    return load_levels(p + 1, levels, eai_f32_from_bits(bits));
+    return load_levels(p + 1, levels_mxfp4, load_e8(p));
 }
 
 /* ---- Blocks of 256, see graph/convert_k.c
@@ -371,24 +377,38 @@ CPU_INLINE v32 widen_b32(b32 x)
     return load_i8(bytes);
 }
 
-/* x * d[0] - m[0] for the first 16 elements, d[1] and m[1] for the others. */
-CPU_INLINE v32 scale_halves(v32 x, const float *d, const float *m)
+/* x = d * q + m, of the first and the last 16 elements; both are the same where a group is 32. */
+typedef struct scales {
+    float d[2], m[2];
+} scales;
+
+CPU_INLINE v32 scale_halves(v32 x, scales s)
 {
     for (int i = 0; i < N_PARTS; i++)
-        x.part[i] = x.part[i] * d[i * V / 16] - m[i * V / 16];
+        x.part[i] = x.part[i] * s.d[i * V / 16] + s.m[i * V / 16];
     return x;
 }
 
-CPU_INLINE v32 load32_q2_k(const uint8_t *p, unsigned at)
+/* Each of the k-quants is its numbers q, less a constant where they are centred, and its scales;
+ * products in 8 bits are made of the same (codes.inc.c). */
+CPU_INLINE b32 bits_q2_k(const uint8_t *p, unsigned at)
 {
-    const uint8_t *two = p + 16 + 32 * (at / 4);
+    return take_bits(p + 16 + 32 * (at / 4), 2 * (at % 4), 3);
+}
+
+CPU_INLINE scales scales_q2_k(const uint8_t *p, unsigned at)
+{
     float d = load_f16(p + 80);
     float dmin = load_f16(p + 82);
     int s0 = p[2 * at];
     int s1 = p[2 * at + 1];
-    float scales[2] = {d * (float)(s0 & 15), d * (float)(s1 & 15)};
-    float minima[2] = {dmin * (float)(s0 >> 4), dmin * (float)(s1 >> 4)};
-    return scale_halves(widen_b32(take_bits(two, 2 * (at % 4), 3)), scales, minima);
+    return (scales){{d * (float)(s0 & 15), d * (float)(s1 & 15)},
+                    {-(dmin * (float)(s0 >> 4)), -(dmin * (float)(s1 >> 4))}};
+}
+
+CPU_INLINE v32 load32_q2_k(const uint8_t *p, unsigned at)
+{
+    return scale_halves(widen_b32(bits_q2_k(p, at)), scales_q2_k(p, at));
 }
 
 /* Scale k of q3_K, whose 12 bytes begin at p. */
@@ -399,15 +419,24 @@ CPU_INLINE float scale_q3_k(const uint8_t *p, unsigned k)
     return (float)((low | high << 4) - 32);
 }
 
-CPU_INLINE v32 load32_q3_k(const uint8_t *p, unsigned at)
+CPU_INLINE b32 bits_q3_k(const uint8_t *p, unsigned at, uint8_t less)
 {
     const uint8_t *two = p + 32 + 32 * (at / 4);
+    return join_bits(take_bits(two, 2 * (at % 4), 3), take_bits(p, at, 1), 2, less);
+}
+
+CPU_INLINE scales scales_q3_k(const uint8_t *p, unsigned at)
+{
     float d = load_f16(p + 108);
-    float scales[2] = {d * scale_q3_k(p + 96, 2 * at), d * scale_q3_k(p + 96, 2 * at + 1)};
-    b32 q = join_bits(take_bits(two, 2 * (at % 4), 3), take_bits(p, at, 1), 2, 4);
-    v32 x = widen_b32(q);
+    return (scales){{d * scale_q3_k(p + 96, 2 * at), d * scale_q3_k(p + 96, 2 * at + 1)}, {0, 0}};
+}
+
+CPU_INLINE v32 load32_q3_k(const uint8_t *p, unsigned at)
+{
+    scales s = scales_q3_k(p, at);
+    v32 x = widen_b32(bits_q3_k(p, at, 4));
     for (int i = 0; i < N_PARTS; i++)
-        x.part[i] *= scales[i * V / 16];
+        x.part[i] *= s.d[i * V / 16];
     return x;
 }
 
@@ -420,46 +449,58 @@ CPU_INLINE void scale_q4_k(int *s, int *m, const uint8_t *p, unsigned at)
     *m = last ? q[8] >> 4 | q[4] >> 6 << 4 : q[4] & 63;
 }
 
-CPU_INLINE v32 load32_q4_k(const uint8_t *p, unsigned at)
+CPU_INLINE scales scales_q4_k(const uint8_t *p, unsigned at)
 {
-    const uint8_t *nibbles = p + 16 + 32 * (at / 2);
     int s;
     int m;
-    v32 x = widen_b32(take_bits(nibbles, 4 * (at % 2), 15));
     scale_q4_k(&s, &m, p + 4, at);
     float d = load_f16(p) * (float)s;
-    float dmin = load_f16(p + 2) * (float)m;
-    for (int i = 0; i < N_PARTS; i++)
-        x.part[i] = x.part[i] * d - dmin;
-    return x;
+    float low = -(load_f16(p + 2) * (float)m);
+    return (scales){{d, d}, {low, low}};
+}
+
+CPU_INLINE b32 bits_q4_k(const uint8_t *p, unsigned at)
+{
+    return take_bits(p + 16 + 32 * (at / 2), 4 * (at % 2), 15);
+}
+
+CPU_INLINE v32 load32_q4_k(const uint8_t *p, unsigned at)
+{
+    return scale_halves(widen_b32(bits_q4_k(p, at)), scales_q4_k(p, at));
+}
+
+CPU_INLINE b32 bits_q5_k(const uint8_t *p, unsigned at)
+{
+    const uint8_t *nibbles = p + 48 + 32 * (at / 2);
+    return join_bits(take_bits(nibbles, 4 * (at % 2), 15), take_bits(p + 16, at, 1), 4, 0);
 }
 
 CPU_INLINE v32 load32_q5_k(const uint8_t *p, unsigned at)
 {
-    const uint8_t *nibbles = p + 48 + 32 * (at / 2);
-    int s;
-    int m;
-    b32 q = join_bits(take_bits(nibbles, 4 * (at % 2), 15), take_bits(p + 16, at, 1), 4, 0);
-    v32 x = widen_b32(q);
-    scale_q4_k(&s, &m, p + 4, at);
-    float d = load_f16(p) * (float)s;
-    float dmin = load_f16(p + 2) * (float)m;
-    for (int i = 0; i < N_PARTS; i++)
-        x.part[i] = x.part[i] * d - dmin;
-    return x;
+    return scale_halves(widen_b32(bits_q5_k(p, at)), scales_q4_k(p, at));
+}
+
+CPU_INLINE b32 bits_q6_k(const uint8_t *p, unsigned at, uint8_t less)
+{
+    const uint8_t *nibbles = p + 64 * (at / 4) + 32 * (at % 2);
+    const uint8_t *two = p + 128 + 32 * (at / 4);
+    b32 low = take_bits(nibbles, 4 * (at % 4 / 2), 15);
+    return join_bits(low, take_bits(two, 2 * (at % 4), 3), 4, less);
+}
+
+CPU_INLINE scales scales_q6_k(const uint8_t *p, unsigned at)
+{
+    const int8_t *s = (const int8_t *)p + 192 + 2 * at;
+    float d = load_f16(p + 208);
+    return (scales){{d * (float)s[0], d * (float)s[1]}, {0, 0}};
 }
 
 CPU_INLINE v32 load32_q6_k(const uint8_t *p, unsigned at)
 {
-    const uint8_t *nibbles = p + 64 * (at / 4) + 32 * (at % 2);
-    const uint8_t *two = p + 128 + 32 * (at / 4);
-    const int8_t *s = (const int8_t *)p + 192 + 2 * at;
-    float d = load_f16(p + 208);
-    float scales[2] = {d * (float)s[0], d * (float)s[1]};
-    b32 low = take_bits(nibbles, 4 * (at % 4 / 2), 15);
-    v32 x = widen_b32(join_bits(low, take_bits(two, 2 * (at % 4), 3), 4, 32));
+    scales s = scales_q6_k(p, at);
+    v32 x = widen_b32(bits_q6_k(p, at, 32));
     for (int i = 0; i < N_PARTS; i++)
-        x.part[i] *= scales[i * V / 16];
+        x.part[i] *= s.d[i * V / 16];
     return x;
 }
 
