@@ -56,4 +56,4 @@ cd build-arm64/toolkit
 EFFICIENTAI_CACHE=$PWD/no-model
 export EFFICIENTAI_CACHE
 run_tests max "$@"
-[ $# -gt 0 ] || [ -n "${CPU:-}" ] || run_tests cortex-a72 -R '^(unit\.engine\.gemm|ops\.check\.(scalar|neon.*))$'
+[ $# -gt 0 ] || [ -n "${CPU:-}" ] || run_tests cortex-a72 -R '^(unit\.engine\.(gemm|int8)|ops\.check\.(scalar|neon.*))$'

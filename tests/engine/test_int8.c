@@ -271,10 +271,10 @@ static void test_tails(void **state)
 static void test_blocks(void **state)
 {
     static const int64_t sizes[][3] = {
-        {1, 300, 768},
-        {4, 300, 2304},
-        {70, 200, 2304}, /* two strips of K */
-        {2100, 3, 4096}, /* two groups of rows */
+        {1, 140, 512},
+        {4, 30, 2304},
+        {13, 70, 2304}, /* two strips of K */
+        {700, 3, 4096}, /* two groups of rows */
     };
     (void)state;
     for (size_t t = 0; t < N_TYPES; t++) {

@@ -5,8 +5,19 @@
  * To add a type: codes_NAME and scales_NAME here, and a row in CPU_INT8_FORMATS. Included by
  * int8.inc.c. */
 
-CPU_INLINE scales same_scales(float d, float m)
+/* d, an f16 at p, or d and m; there are four bytes at least. */
+CPU_INLINE scales load_scales(const uint8_t *p, const bool has_m)
 {
+#if defined(__F16C__)
+    int both;
+    memcpy(&both, p, sizeof(both));
+    __m128 x = _mm_cvtph_ps(_mm_cvtsi32_si128(both));
+    float d = _mm_cvtss_f32(x);
+    float m = has_m ? _mm_cvtss_f32(_mm_movehdup_ps(x)) : 0;
+#else
+    float d = load_f16(p);
+    float m = has_m ? load_f16(p + 2) : 0;
+#endif
     return (scales){{d, d}, {m, m}};
 }
 
@@ -19,7 +30,7 @@ CPU_INLINE b32 codes_q8_0(const uint8_t *p, unsigned at)
 CPU_INLINE scales scales_q8_0(const uint8_t *p, unsigned at)
 {
     (void)at;
-    return same_scales(load_f16(p), 0);
+    return load_scales(p, false);
 }
 
 /* Low halves of 16 bytes, then high halves. */
@@ -52,7 +63,7 @@ CPU_INLINE b32 codes_q4_0(const uint8_t *p, unsigned at)
 CPU_INLINE scales scales_q4_0(const uint8_t *p, unsigned at)
 {
     (void)at;
-    return same_scales(load_f16(p), 0);
+    return load_scales(p, false);
 }
 
 CPU_INLINE b32 codes_q4_1(const uint8_t *p, unsigned at)
@@ -64,7 +75,7 @@ CPU_INLINE b32 codes_q4_1(const uint8_t *p, unsigned at)
 CPU_INLINE scales scales_q4_1(const uint8_t *p, unsigned at)
 {
     (void)at;
-    return same_scales(load_f16(p), load_f16(p + 2));
+    return load_scales(p, true);
 }
 
 /* 16 in each byte whose bit is set. */
@@ -106,7 +117,7 @@ CPU_INLINE b32 codes_q5_0(const uint8_t *p, unsigned at)
 CPU_INLINE scales scales_q5_0(const uint8_t *p, unsigned at)
 {
     (void)at;
-    return same_scales(load_f16(p), 0);
+    return load_scales(p, false);
 }
 
 CPU_INLINE b32 codes_q5_1(const uint8_t *p, unsigned at)
@@ -118,7 +129,7 @@ CPU_INLINE b32 codes_q5_1(const uint8_t *p, unsigned at)
 CPU_INLINE scales scales_q5_1(const uint8_t *p, unsigned at)
 {
     (void)at;
-    return same_scales(load_f16(p), load_f16(p + 2));
+    return load_scales(p, true);
 }
 
 /* Nibbles as the levels that they are numbers of, plus `more`. */
@@ -150,7 +161,7 @@ CPU_INLINE b32 codes_iq4_nl(const uint8_t *p, unsigned at)
 CPU_INLINE scales scales_iq4_nl(const uint8_t *p, unsigned at)
 {
     (void)at;
-    return same_scales(load_f16(p), 0);
+    return load_scales(p, false);
 }
 
 CPU_INLINE b32 codes_mxfp4(const uint8_t *p, unsigned at)
@@ -162,7 +173,8 @@ CPU_INLINE b32 codes_mxfp4(const uint8_t *p, unsigned at)
 CPU_INLINE scales scales_mxfp4(const uint8_t *p, unsigned at)
 {
     (void)at;
-    return same_scales(load_e8(p), 0);
+    float d = load_e8(p);
+    return (scales){{d, d}, {0, 0}};
 }
 
 CPU_INLINE b32 codes_q2_k(const uint8_t *p, unsigned at)

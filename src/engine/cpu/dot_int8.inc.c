@@ -76,6 +76,11 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
     d->y[at] = d->y_in ? __builtin_fmaf(sum, d->alpha, d->y_in[at]) : sum * d->alpha;
 }
 
+/* Columns at a time: they share the loads of A, and their sums do not wait for each other; the sums
+ * of more would not fit in 16 registers. Each goes through its own part of B in the order of
+ * memory, which is what the processor reads ahead. */
+#define DOT_COLUMNS(m) ((m) <= 2 ? 2 : 1)
+
 /* One routine a type and number of rows: m is a constant after inlining. */
 #define DEFINE_DOT(id, name, group, zero, has_m, wide)                                             \
     CPU_INLINE void add_##name(dotf sum[CPU_DOT_ROWS], float low[CPU_DOT_ROWS], const uint8_t *w,  \
@@ -92,24 +97,40 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
                 low[i] += s.m[g] * load_float(block + 36 * m + 4 * ((32 / (group) + g) * m + i));  \
         }                                                                                          \
     }                                                                                              \
+    CPU_INLINE void dot_columns_##name(const cpu_int8_dot *d, int64_t n, int64_t step,             \
+                                       const int m, const int columns)                             \
+    {                                                                                              \
+        const uint8_t *w = d->b->data + (size_t)(d->n0 + n) * d->b->row_bytes;                     \
+        const uint8_t *block = d->panel;                                                           \
+        const size_t apart = (size_t)step * d->b->row_bytes;                                       \
+        dotf sum[2][CPU_DOT_ROWS];                                                                 \
+        float low[2][CPU_DOT_ROWS];                                                                \
+        for (int c = 0; c < columns; c++) {                                                        \
+            for (int i = 0; i < m; i++) {                                                          \
+                sum[c][i] = (dotf){0};                                                             \
+                low[c][i] = 0;                                                                     \
+            }                                                                                      \
+        }                                                                                          \
+        for (int64_t k = 0; k < d->k; k += 32 * PARTS_##id, w += BYTES_##id) {                     \
+            _Pragma("GCC unroll 8") for (unsigned at = 0; at < PARTS_##id; at++)                   \
+            {                                                                                      \
+                for (int c = 0; c < columns; c++)                                                  \
+                    add_##name(sum[c], low[c], w + c * apart, at, block, m);                       \
+                block += CPU_INT8_BLOCK(m, 32 / (group));                                          \
+            }                                                                                      \
+        }                                                                                          \
+        for (int c = 0; c < columns; c++) {                                                        \
+            for (int i = 0; i < m; i++)                                                            \
+                finish_dot(d, i, n + c * step, sum_dots(sum[c][i]) + low[c][i]);                   \
+        }                                                                                          \
+    }                                                                                              \
     CPU_INLINE void dot_rows_##name(const cpu_int8_dot *d, const int m)                            \
     {                                                                                              \
-        const size_t step = CPU_INT8_BLOCK(m, 32 / (group));                                       \
-        for (int64_t n = 0; n < d->n; n++) {                                                       \
-            const uint8_t *w = d->b->data + (size_t)(d->n0 + n) * d->b->row_bytes;                 \
-            const uint8_t *block = d->panel;                                                       \
-            dotf sum[CPU_DOT_ROWS] = {{0}};                                                        \
-            float low[CPU_DOT_ROWS] = {0};                                                         \
-            for (int64_t k = 0; k < d->k; k += 32 * PARTS_##id, w += BYTES_##id) {                 \
-                _Pragma("GCC unroll 8") for (unsigned at = 0; at < PARTS_##id; at++)               \
-                {                                                                                  \
-                    add_##name(sum, low, w, at, block, m);                                         \
-                    block += step;                                                                 \
-                }                                                                                  \
-            }                                                                                      \
-            for (int i = 0; i < m; i++)                                                            \
-                finish_dot(d, i, n, sum_dots(sum[i]) + low[i]);                                    \
-        }                                                                                          \
+        int64_t step = d->n / DOT_COLUMNS(m);                                                      \
+        for (int64_t n = 0; n < step; n++)                                                         \
+            dot_columns_##name(d, n, step, m, DOT_COLUMNS(m));                                     \
+        if (step * DOT_COLUMNS(m) < d->n)                                                          \
+            dot_columns_##name(d, d->n - 1, 0, m, 1);                                              \
     }                                                                                              \
     static void dot_##name##_1(const cpu_int8_dot *d)                                              \
     {                                                                                              \

@@ -17,7 +17,7 @@
 
 #include "base/banned.h"
 
-#define A_LIMIT     ((size_t)8 << 20) /* bytes of quantized A at a time */
+#define A_LIMIT     ((size_t)4 << 20) /* bytes of quantized A at a time */
 #define KC          ((int64_t)2048)   /* steps of K a strip; a multiple of all blocks */
 #define SERIAL_WORK (64 * 64 * 64)    /* products with fewer multiplications stay on one thread */
 #define DOT_BYTES   (64 * 1024)       /* of weights a task of dot products reads, at least */

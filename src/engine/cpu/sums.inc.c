@@ -16,6 +16,7 @@
  *     SDOT, SMMLA, plain C  take signed bytes. */
 
 typedef int32_t dots __attribute__((vector_size(BYTES_WIDTH)));
+typedef uint32_t bytes32 __attribute__((vector_size(BYTES_WIDTH)));
 
 #if defined(EAI_ISA_VNNI)
 #define WIDE_ZERO 128
@@ -105,14 +106,33 @@ CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
     return sum_bytes(sums, w, a, wide);
 }
 
+#elif !defined(EAI_ISA_EMULATED)
+
+/* Even and odd bytes as 16-bit numbers; a product of each fits in 16 bits with its neighbour's. */
+CPU_INLINE dots sum_bytes(dots sums, bytes8 w, bytes8 a, const bool wide)
+{
+    typedef int16_t words __attribute__((vector_size(BYTES_WIDTH)));
+    words even = ((words)((bytes16)w << 8) >> 8) * ((words)((bytes16)a << 8) >> 8);
+    words odd = ((words)w >> 8) * ((words)a >> 8);
+    dots pairs = (dots)(even + odd);
+    (void)wide;
+    return sums + (pairs >> 16) + ((dots)((bytes32)pairs << 16) >> 16);
+}
+
+CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
+{
+    return sum_bytes(sums, w, a, wide);
+}
+
 #else
 
-CPU_INLINE int multiply_bytes(uint8_t w, uint8_t a)
+static int multiply_bytes(uint8_t w, uint8_t a)
 {
     return (WIDE_ZERO ? w : (int8_t)w) * (int8_t)a;
 }
 
-CPU_INLINE dots sum_bytes(dots sums, bytes8 w, bytes8 a, const bool wide)
+/* Not inline: so many copies take the compiler a minute. */
+static __attribute__((noinline)) dots sum_bytes(dots sums, bytes8 w, bytes8 a, const bool wide)
 {
     (void)wide;
     for (int i = 0; i < BYTES_WIDTH; i++)
@@ -120,7 +140,7 @@ CPU_INLINE dots sum_bytes(dots sums, bytes8 w, bytes8 a, const bool wide)
     return sums;
 }
 
-CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
+static __attribute__((noinline)) vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
 {
     (void)wide;
     for (int i = 0; i < V; i++) {
