@@ -87,6 +87,12 @@ class Library:
             sys.exit(self.error.raw[ctypes.sizeof(ctypes.c_int):].split(b"\0")[0].decode())
 
 
+def quantized_types():
+    """Of every quantized storage type its name and the elements of a block."""
+    rows = re.findall(r'X\(\w+, *"(\w+)", *(\d+), .*?\b(\w+)\)', (INCLUDE / "dtype.h").read_text())
+    return {name: int(block) for name, block, kind in rows if kind == "QUANTIZED"}
+
+
 def constants(header):
     """The names and values of all enums of a header that can be worked out from it alone."""
     text = re.sub(r"/\*.*?\*/", "", (INCLUDE / header).read_text(), flags=re.S)
