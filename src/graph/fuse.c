@@ -109,7 +109,8 @@ static bool make_pair(draft_step *user, const draft_step *made)
     user->scope = main->scope;
     user->params = params;
     user->n_in = n;
-    memcpy(user->in, in, (size_t)n * sizeof(in[0]));
+    for (int i = 0; i < n; i++)
+        user->in[i] = in[i];
     return true;
 }
 

@@ -623,6 +623,8 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
     cpu_product with_place = *given;
     const cpu_product *p = &with_place;
 
+    if (p->m == 0 || p->n == 0 || !p->c)
+        return;
     if (p->pair.chained && !p->pair.made)
         with_place.pair.made = workspace;
     with_place.pair.a.data = p->pair.chained ? p->pair.made : p->pair.a.data;
@@ -647,8 +649,6 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
         return;
     }
     j.scratch = j.shared + j.how.a_bytes;
-    if (p->m == 0 || p->n == 0)
-        return;
     if (j.how.cut != CUT_COLUMNS)
         be->packed.data = NULL;
     if (p->k == 0)

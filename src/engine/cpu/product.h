@@ -31,7 +31,7 @@ typedef struct cpu_product {
 /* Scratch bytes; looks at shapes and types, not at data. */
 size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p);
 /* `workspace` is aligned to 64 bytes. The result does not depend on the number of threads. */
-void cpu__product(cpu_backend *be, const cpu_product *p, void *workspace);
+void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace);
 
 /* Operands for matrices stored as [rows, cols] without gaps. */
 cpu_gemm_a cpu__gemm_a(const float *data, int64_t rows, int64_t cols, bool trans);
