@@ -17,6 +17,7 @@
 
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parallel.h"
+#include "engine/cpu/parts.h"
 #include "engine/cpu/vec.h"
 
 #include "base/banned.h"
@@ -52,11 +53,6 @@ static cpu_attention get_attention(const eai_step *s)
                            .n_heads = q->dim[1],
                            .n_kv_heads = k->dim[1],
                            .width = q->dim[2]};
-}
-
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
 }
 
 static float *get_scratch(const attention_job *j, int thread)
@@ -110,14 +106,14 @@ static void attend_many(cpu_backend *b, attention_job *j, void *workspace)
     size_t tile_bytes = (size_t)cpu_attention_tile_floats(z->width) * sizeof(float);
 
     j->first_tile = z->first_key / KEYS;
-    j->n_tiles = divide_up(z->last_key, KEYS) - j->first_tile;
+    j->n_tiles = cpu__divide_up(z->last_key, KEYS) - j->first_tile;
     j->z.tiles = workspace;
     j->scratch =
         (float *)(void *)((char *)workspace +
-                          tile_bytes * (size_t)(z->n_kv_heads * divide_up(z->n_keys, KEYS)));
+                          tile_bytes * (size_t)(z->n_kv_heads * cpu__divide_up(z->n_keys, KEYS)));
     j->scratch_floats = cpu__floats(cpu_attention_forward_floats(z->width)) / sizeof(float);
     cpu__for(b, j->n_tiles * z->n_kv_heads, 1, pack_tiles, j);
-    cpu__for(b, divide_up(z->n_queries, QUERIES) * z->n_heads, 1, attend_tiles, j);
+    cpu__for(b, cpu__divide_up(z->n_queries, QUERIES) * z->n_heads, 1, attend_tiles, j);
 }
 
 /* ---- forward, few queries ---- */
@@ -170,7 +166,7 @@ static void join_chunks(const attention_job *j, int64_t kv_head, int64_t r)
 
 static size_t count_chunk_rows(const cpu_attention *z)
 {
-    return (size_t)((divide_up(z->n_keys, CHUNK) + 1) * z->n_heads * z->n_queries);
+    return (size_t)((cpu__divide_up(z->n_keys, CHUNK) + 1) * z->n_heads * z->n_queries);
 }
 
 static void attend_few(cpu_backend *b, attention_job *j, void *workspace)
@@ -179,7 +175,7 @@ static void attend_few(cpu_backend *b, attention_job *j, void *workspace)
     size_t rows = count_chunk_rows(z);
 
     j->first_tile = z->first_key / CHUNK;
-    j->n_chunks = divide_up(z->last_key, CHUNK) - j->first_tile;
+    j->n_chunks = cpu__divide_up(z->last_key, CHUNK) - j->first_tile;
     j->scratch = workspace;
     j->scratch_floats = cpu__floats(cpu_attention_chunk_floats()) / sizeof(float);
     j->sums = j->scratch + j->scratch_floats * (size_t)b->base.n_threads;
@@ -199,7 +195,8 @@ size_t cpu__attention_workspace(const cpu_backend *b, const eai_step *s)
         return threads * cpu__floats(cpu_attention_chunk_floats()) +
                count_chunk_rows(&z) * (size_t)(z.width + 2) * sizeof(float);
     return threads * cpu__floats(cpu_attention_forward_floats(z.width)) +
-           (size_t)(z.n_kv_heads * divide_up(z.n_keys, KEYS) * cpu_attention_tile_floats(z.width)) *
+           (size_t)(z.n_kv_heads * cpu__divide_up(z.n_keys, KEYS) *
+                    cpu_attention_tile_floats(z.width)) *
                sizeof(float);
 }
 
@@ -227,8 +224,9 @@ const char *cpu__attention_grad_refuses(const cpu_backend *b, const eai_step *s)
  * copy of dq. */
 static int64_t count_parts(const cpu_backend *b, const cpu_attention *z)
 {
-    int64_t wanted = b->base.n_threads > 1 ? divide_up(2 * b->base.n_threads, z->n_kv_heads) : 1;
-    int64_t tiles = divide_up(z->n_keys, KEYS);
+    int64_t wanted =
+        b->base.n_threads > 1 ? cpu__divide_up(2 * b->base.n_threads, z->n_kv_heads) : 1;
+    int64_t tiles = cpu__divide_up(z->n_keys, KEYS);
     int64_t most = tiles < 8 ? tiles : 8;
     return wanted < most ? wanted : most > 0 ? most : 1;
 }

@@ -6,6 +6,7 @@
 
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/kernels.h"
+#include "engine/cpu/parts.h"
 
 #include "base/banned.h"
 
@@ -16,11 +17,6 @@ typedef struct rows_job {
         width;     /* how many ids, rows of the table (or of the result), elements a row */
     int64_t share; /* rows or columns a task */
 } rows_job;
-
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 const char *cpu__gather_rows_refuses(const cpu_backend *be, const eai_step *s)
 {
@@ -38,7 +34,7 @@ static void gather_task(void *ud, size_t task, int thread)
     int64_t first = (int64_t)task * j->share;
 
     (void)thread;
-    for (int64_t t = first; t < min64(first + j->share, j->ids); t++) {
+    for (int64_t t = first; t < cpu__min(first + j->share, j->ids); t++) {
         if (ids[t] >= 0 && ids[t] < j->rows)
             j->unpack(out + t * j->width, table + (size_t)ids[t] * row_bytes, 0, j->width);
         else
@@ -70,7 +66,7 @@ static void scatter_task(void *ud, size_t task, int thread)
     const float *x = j->s->in[0].data;
     float *out = j->s->out[0].data;
     int64_t c0 = (int64_t)task * j->share;
-    int64_t c1 = min64(c0 + j->share, j->width);
+    int64_t c1 = cpu__min(c0 + j->share, j->width);
 
     (void)thread;
     for (int64_t r = 0; r < j->rows; r++)

@@ -88,6 +88,8 @@ static const uint8_t *find_element(const cpu_gemm_b *b, int64_t r, int64_t at)
            (size_t)(at / format_sizes[b->dtype].block) * format_sizes[b->dtype].bytes;
 }
 
+#define AHEAD 8 /* rows along N that are asked for before they are unpacked */
+
 /* Asks for elements at .. at + n of row r, which may lie behind the last row, ahead of their use:
  * parts of rows are no sequence that the processor would foresee. */
 CPU_INLINE void fetch_b(const cpu_gemm_b *b, int64_t r, int64_t at, int64_t n)

@@ -10,6 +10,7 @@
 #include <efficientai/threads.h>
 
 #include "engine/cpu/kernels.h"
+#include "engine/cpu/parts.h"
 #include "engine/cpu/product.h"
 #include "engine/cpu/vec.h"
 
@@ -32,11 +33,6 @@ typedef struct ce_job {
     float *logits;  /* [CHUNK, vocabulary] */
     void *product;  /* workspace of the products */
 } ce_job;
-
-static size_t align64(size_t n)
-{
-    return (n + 63) / 64 * 64;
-}
 
 static int64_t chunk_rows(const eai_step *s)
 {
@@ -110,9 +106,9 @@ static size_t products_workspace(const cpu_backend *be, const eai_step *s)
 size_t cpu__linear_ce_workspace(const cpu_backend *be, const eai_step *s)
 {
     size_t rows = (size_t)chunk_rows(s);
-    return align64(rows * sizeof(int64_t)) +
-           align64(rows * (size_t)s->in[0].shape.dim[1] * sizeof(float)) +
-           align64(rows * (size_t)s->in[1].shape.dim[0] * sizeof(float)) +
+    return cpu__align(rows * sizeof(int64_t)) +
+           cpu__align(rows * (size_t)s->in[0].shape.dim[1] * sizeof(float)) +
+           cpu__align(rows * (size_t)s->in[1].shape.dim[0] * sizeof(float)) +
            products_workspace(be, s);
 }
 
@@ -160,11 +156,11 @@ void cpu__linear_ce(cpu_backend *be, const eai_step *s, void *workspace)
 
     j.vec = be->vec;
     j.token = (int64_t *)(void *)at;
-    at += align64(rows * sizeof(int64_t));
+    at += cpu__align(rows * sizeof(int64_t));
     j.h = (float *)(void *)at;
-    at += align64(rows * (size_t)j.width * sizeof(float));
+    at += cpu__align(rows * (size_t)j.width * sizeof(float));
     j.logits = (float *)(void *)at;
-    j.product = at + align64(rows * (size_t)j.vocabulary * sizeof(float));
+    j.product = at + cpu__align(rows * (size_t)j.vocabulary * sizeof(float));
 
     for (int64_t t = 0; t < j.tokens; t++) {
         if (targets[t] >= 0 && targets[t] < j.vocabulary) {

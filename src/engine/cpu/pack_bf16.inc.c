@@ -5,7 +5,6 @@
  * A strip of w columns: [steps / 2][w] units. Steps are filled up with zeros to a multiple of
  * K_ALIGN, in both operands, because a sum over 0 * anything must stay 0. */
 
-#define AHEAD 8           /* rows along N that are asked for before they are unpacked */
 #define UNITS (CHUNK / 2) /* of a chunk of a row */
 
 /* Units of a row of n floats, n <= CHUNK; zeros up to a multiple of K_ALIGN steps. */

@@ -47,8 +47,10 @@ static void pack_strip_along_k(float *strip, const cpu_gemm_b *b, int w, int64_t
     }
     for (int64_t c = 0; c < k; c += CHUNK) {
         int64_t part = MIN(CHUNK, k - c);
-        for (int j = 0; j < n; j++)
+        for (int j = 0; j < n; j++) {
+            fetch_b(b, n0 + NR + j, k0 + c, part);
             unpack_b(rows[j], b, n0 + j, k0 + c, part);
+        }
         transpose((uint32_t *)(void *)(strip + c * w), w, w, rows, CHUNK, n, part);
     }
 }
@@ -63,6 +65,7 @@ static void pack_along_n(float *strips, const cpu_gemm_b *b, int64_t n0, int64_t
     for (int64_t p = 0; p < k; p++) {
         const float *src = row;
         int64_t j = 0;
+        fetch_b(b, k0 + p + AHEAD, n0, n);
         unpack_b(row, b, k0 + p, n0, n);
         for (; j < n; j += NR) {
             int w = n - j <= V ? V : NR;

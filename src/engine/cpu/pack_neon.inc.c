@@ -87,6 +87,7 @@ static void pack_along_n(uint64_t *strips, const cpu_gemm_b *b, int64_t n0, int6
     memset(rows, 0, sizeof(rows));
     for (int64_t p = 0; p < padded; p++) {
         for (int s = 0; s < 4; s++) {
+            fetch_b(b, k0 + 4 * p + s + AHEAD, n0, n);
             if (4 * p + s < k)
                 unpack_b(rows[s], b, k0 + 4 * p + s, n0, n);
             else

@@ -32,6 +32,17 @@ void cpu__for(cpu_backend *b, int64_t n, int64_t grain, cpu_task task, void *ctx
     eai_pool_run(b->pool, run_piece, &s, (size_t)((n + grain - 1) / grain));
 }
 
+void cpu__run_tasks(cpu_backend *b, bool serial, void (*fn)(void *, size_t, int), void *ud,
+                    int64_t n)
+{
+    if (!serial) {
+        eai_pool_run(b->pool, fn, ud, (size_t)n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        fn(ud, (size_t)i, 0);
+}
+
 const char *cpu__check_types(const eai_step *s, const char *inputs)
 {
     for (int i = 0; i < s->n_in && inputs[i]; i++) {

@@ -3,6 +3,7 @@
 #define EAI_ENGINE_CPU_PARALLEL_H
 
 #include "engine/cpu/cpu.h"
+#include "engine/cpu/parts.h"
 
 /* Does items begin .. end; `thread` < number of threads, for scratch of its own. */
 typedef void (*cpu_task)(void *ctx, int64_t begin, int64_t end, int thread);
@@ -11,6 +12,10 @@ typedef void (*cpu_task)(void *ctx, int64_t begin, int64_t end, int thread);
  * piece is all there is. Which thread does a piece is not fixed, so a piece must not depend on it.
  */
 void cpu__for(cpu_backend *b, int64_t n, int64_t grain, cpu_task task, void *ctx);
+
+/* Runs fn(ud, task, thread) for n tasks; on the calling thread when `serial`. */
+void cpu__run_tasks(cpu_backend *b, bool serial, void (*fn)(void *, size_t, int), void *ud,
+                    int64_t n);
 
 /* The grain for items of so many elements each: pieces of about 16,000 elements, below which waking
  * a thread costs more than it brings. */
@@ -40,10 +45,10 @@ static inline int64_t cpu__rows(const eai_operand *x)
     return length > 0 ? cpu__elements(x) / length : 0;
 }
 
-/* Room for an array in a workspace: whole cache lines, so that threads do not share one. */
+/* Room for an array in a workspace. */
 static inline size_t cpu__floats(int64_t n)
 {
-    return ((size_t)n * sizeof(float) + 63) / 64 * 64;
+    return cpu__align((size_t)n * sizeof(float));
 }
 
 #endif

@@ -21,16 +21,15 @@
 #include "engine/cpu/product.h"
 
 #include <efficientai/dtype.h>
-#include <efficientai/threads.h>
 
+#include "engine/cpu/parallel.h"
+#include "engine/cpu/parts.h"
 #include "engine/cpu/product_int8.h"
 
 #include "base/banned.h"
 
-#define A_LIMIT     ((int64_t)8 << 20) /* bytes of packed A at a time */
-#define GROUP_ROWS  2048               /* rows of A packed at a time, at most */
-#define SERIAL_WORK (64 * 64 * 64)     /* products with fewer multiplications stay on one thread */
-#define DOT_BYTES   (64 * 1024)        /* of weights a task of dot products reads, at least */
+#define A_LIMIT    ((int64_t)8 << 20) /* bytes of packed A at a time */
+#define GROUP_ROWS 2048               /* rows of A packed at a time, at most */
 
 typedef enum cut { CUT_DOT, CUT_COLUMNS, CUT_ROWS } cut;
 
@@ -60,26 +59,6 @@ typedef struct job {
     bool packed;          /* A is packed already */
 } job;
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int64_t round_up(int64_t a, int64_t b)
-{
-    return divide_up(a, b) * b;
-}
-
-static size_t align64(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 cpu_gemm_a cpu__gemm_a(const float *data, int64_t rows, int64_t cols, bool trans)
 {
     (void)rows;
@@ -94,13 +73,14 @@ cpu_gemm_b cpu__gemm_b(const void *data, eai_dtype dtype, int64_t cols, bool tra
 /* Bytes of packed panels of m rows and k steps. */
 static size_t panel_bytes(const cpu_gemm_table *g, int64_t m, int64_t k)
 {
-    return (size_t)(divide_up(m, g->mr) * g->panel * round_up(k, g->k_align)) * (size_t)g->element;
+    return (size_t)(cpu__divide_up(m, g->mr) * g->panel * cpu__round_up(k, g->k_align)) *
+           (size_t)g->element;
 }
 
 /* Bytes of packed strips of n columns and k steps. */
 static size_t strip_bytes(const cpu_gemm_table *g, int64_t n, int64_t k)
 {
-    return (size_t)(n * round_up(k, g->k_align)) * (size_t)g->element;
+    return (size_t)(n * cpu__round_up(k, g->k_align)) * (size_t)g->element;
 }
 
 static const cpu_gemm_table *choose_table(const cpu_backend *be, const cpu_product *p)
@@ -118,10 +98,10 @@ static void cut_rows(blocking *how, const cpu_product *p, int threads)
     how->cut = CUT_ROWS;
     how->direct = g->direct && p->a.col == 1;
     how->columns = p->n;
-    how->rows = round_up(divide_up(p->m, threads), unit);
+    how->rows = cpu__round_up(cpu__divide_up(p->m, threads), unit);
     how->group_m = p->m;
     how->group_k = p->k;
-    how->b_bytes = strip_bytes(g, round_up(p->n, g->nr), how->kc);
+    how->b_bytes = strip_bytes(g, cpu__round_up(p->n, g->nr), how->kc);
     how->thread_bytes = how->b_bytes + (how->direct ? 0 : panel_bytes(g, g->mc, how->kc));
 }
 
@@ -140,8 +120,8 @@ static int64_t choose_columns(const blocking *how, const cpu_product *p, int thr
     bool is_long = how->group_k < p->k;
     int64_t most = is_long ? 2 * g->nc : g->nc;
     int64_t tasks = is_long ? threads : 3 * threads;
-    int64_t columns = round_up(divide_up(p->n, tasks), CPU_BLOCK);
-    return min64(round_up(columns, g->nr), most);
+    int64_t columns = cpu__round_up(cpu__divide_up(p->n, tasks), CPU_BLOCK);
+    return cpu__min(cpu__round_up(columns, g->nr), most);
 }
 
 static void cut_columns(blocking *how, const cpu_product *p, int threads)
@@ -149,21 +129,22 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     const cpu_gemm_table *g = how->g;
     int64_t limit = A_LIMIT / (int64_t)panel_bytes(g, g->mr, how->kc);
     how->cut = CUT_COLUMNS;
-    how->group_m = min64(p->m, GROUP_ROWS);
-    int64_t k_blocks = limit / divide_up(how->group_m, g->mr);
-    how->group_k = min64(p->k, how->kc * (k_blocks > 1 ? k_blocks : 1));
+    how->group_m = cpu__min(p->m, GROUP_ROWS);
+    int64_t k_blocks = limit / cpu__divide_up(how->group_m, g->mr);
+    how->group_k = cpu__min(p->k, how->kc * (k_blocks > 1 ? k_blocks : 1));
     how->columns = choose_columns(how, p, threads);
-    int64_t tasks = divide_up(p->n, how->columns);
-    int64_t row_tasks = min64(divide_up(2 * threads, tasks), divide_up(how->group_m, 2 * g->mc));
-    how->rows =
-        tasks >= threads ? how->group_m : round_up(divide_up(how->group_m, row_tasks), g->mc);
-    how->pair_at = align64(panel_bytes(g, how->group_m, how->group_k));
-    how->a_bytes = how->pair_at + align64(panel_bytes(g, how->group_m, p->pair.k));
+    int64_t tasks = cpu__divide_up(p->n, how->columns);
+    int64_t row_tasks =
+        cpu__min(cpu__divide_up(2 * threads, tasks), cpu__divide_up(how->group_m, 2 * g->mc));
+    how->rows = tasks >= threads ? how->group_m
+                                 : cpu__round_up(cpu__divide_up(how->group_m, row_tasks), g->mc);
+    how->pair_at = cpu__align(panel_bytes(g, how->group_m, how->group_k));
+    how->a_bytes = how->pair_at + cpu__align(panel_bytes(g, how->group_m, p->pair.k));
     how->direct_b = reads_b_in_place(g, p);
     if (!how->direct_b)
-        how->pair_strips = align64(strip_bytes(g, how->columns, how->kc));
+        how->pair_strips = cpu__align(strip_bytes(g, how->columns, how->kc));
     how->b_bytes = how->pair_strips + strip_bytes(g, how->columns, p->pair.k);
-    size_t chain = p->pair.chained ? strip_bytes(g, round_up(p->pair.k, g->nr), how->kc) : 0;
+    size_t chain = p->pair.chained ? strip_bytes(g, cpu__round_up(p->pair.k, g->nr), how->kc) : 0;
     how->b_bytes = how->b_bytes > chain ? how->b_bytes : chain;
     how->thread_bytes = how->b_bytes;
 }
@@ -171,7 +152,7 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
 static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
 {
     blocking how = {.g = choose_table(be, p)};
-    how.serial = p->m * p->n * p->k < SERIAL_WORK;
+    how.serial = p->m * p->n * p->k < CPU_SERIAL_WORK;
     int threads = how.serial ? 1 : be->base.n_threads;
     if (p->m == 0 || p->n == 0 || p->k == 0) /* nothing to cut */
         return how;
@@ -181,14 +162,14 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
         return how;
     }
     /* Equal blocks of K rather than a short last one. */
-    int64_t blocks = divide_up(p->k, how.g->kc);
-    how.kc = round_up(divide_up(p->k, blocks), CPU_BLOCK);
+    int64_t blocks = cpu__divide_up(p->k, how.g->kc);
+    how.kc = cpu__round_up(cpu__divide_up(p->k, blocks), CPU_BLOCK);
     if (p->n <= 2 * how.g->nr && p->m > p->n)
         cut_rows(&how, p, threads);
     else
         cut_columns(&how, p, threads);
-    how.b_bytes = align64(how.b_bytes);
-    how.thread_bytes = align64(how.thread_bytes);
+    how.b_bytes = cpu__align(how.b_bytes);
+    how.thread_bytes = cpu__align(how.thread_bytes);
     return how;
 }
 
@@ -243,7 +224,7 @@ static bool is_turned(const cpu_backend *be, const cpu_product *p)
 
 static size_t turned_bytes(const cpu_product *p)
 {
-    return align64((size_t)(p->m * p->n) * sizeof(float));
+    return cpu__align((size_t)(p->m * p->n) * sizeof(float));
 }
 
 /* The product B^T A^T, which is C^T, into `c`. */
@@ -273,7 +254,7 @@ static void turn_back(const cpu_product *p, const float *turned)
 
 static size_t made_bytes(const cpu_product *p)
 {
-    return p->pair.chained ? align64((size_t)(p->m * p->pair.k) * sizeof(float)) : 0;
+    return p->pair.chained ? cpu__align((size_t)(p->m * p->pair.k) * sizeof(float)) : 0;
 }
 
 size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
@@ -360,29 +341,18 @@ static void multiply_block(const job *j, const block_a *a, const uint8_t *strips
     for (int64_t ic = 0; ic < a->m; ic += mc) {
         for (int64_t jr = 0; jr < n; jr += g->nr) {
             size_t panel = (size_t)(ic / mr);
-            t.n = pair.n = (int)min64(g->nr, n - jr);
+            t.n = pair.n = (int)cpu__min(g->nr, n - jr);
             point_to_b(&t, j, a, strips, n0, jr);
             pair.b = strips + j->how.pair_strips + strip_bytes(g, jr, pair.k);
             pair.b_step = pair.n <= g->nr_half ? g->nr_half : g->nr;
-            for (int64_t ir = ic; ir < min64(ic + mc, a->m); ir += mr, panel++) {
-                t.m = (int)min64(mr, a->m - ir);
+            for (int64_t ir = ic; ir < cpu__min(ic + mc, a->m); ir += mr, panel++) {
+                t.m = (int)cpu__min(mr, a->m - ir);
                 t.a = rows + panel * rows_bytes;
                 pair.a = a->pair ? a->pair + panel * pair_bytes : NULL;
                 multiply_tile(j, a, &t, &pair, (a->m0 + ir) * p->ldc + n0 + jr);
             }
         }
     }
-}
-
-/* Runs fn for each task, on all threads unless the product is too small for that. */
-static void run_tasks(cpu_backend *be, job *j, void (*fn)(void *, size_t, int), int64_t n)
-{
-    if (!j->how.serial) {
-        eai_pool_run(be->pool, fn, j, (size_t)n);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++)
-        fn(j, (size_t)i, 0);
 }
 
 static const float *find_a(const cpu_product *p, int64_t i, int64_t k)
@@ -414,7 +384,7 @@ static bool is_last(const job *j, int64_t steps)
 /* Rows of A that a task packs: a part of a cache block, so that threads end together. */
 static int64_t packed_rows(const cpu_gemm_table *g)
 {
-    return divide_up(g->mc / g->mr, 4) * g->mr;
+    return cpu__divide_up(g->mc / g->mr, 4) * g->mr;
 }
 
 /* A task packs some rows, all steps. */
@@ -423,11 +393,11 @@ static void pack_task(void *ud, size_t task, int thread)
     job *j = ud;
     const cpu_gemm_table *g = j->how.g;
     int64_t i = (int64_t)task * packed_rows(g);
-    int64_t m = min64(packed_rows(g), j->m - i);
+    int64_t m = cpu__min(packed_rows(g), j->m - i);
 
     (void)thread;
     for (int64_t k = 0; k < j->k && !j->packed; k += j->how.kc) {
-        int64_t part = min64(j->how.kc, j->k - k);
+        int64_t part = cpu__min(j->how.kc, j->k - k);
         cpu_gemm_a a = j->p->a;
         a.data = find_a(j->p, j->m0 + i, j->k0 + k);
         g->pack_a(find_panels(j, k) + panel_bytes(g, i, part), &a, m, part);
@@ -447,13 +417,13 @@ static void chain_task(void *ud, size_t task, int thread)
     cpu_product first = first_of_chain(j->p);
     job inner = {.p = &first, .how = {.g = g}};
     int64_t i = (int64_t)task * j->chain_rows;
-    int64_t m = min64(j->chain_rows, j->m - i);
+    int64_t m = cpu__min(j->chain_rows, j->m - i);
     uint8_t *strips = j->scratch + j->how.thread_bytes * (size_t)thread;
 
     if (g->begin)
         g->begin();
     for (int64_t k = 0; k < j->k; k += j->how.kc) {
-        int64_t part = min64(j->how.kc, j->k - k);
+        int64_t part = cpu__min(j->how.kc, j->k - k);
         block_a a = {j->m0 + i, m, k, part, .panels = find_panels(j, k)};
         a.panels += panel_bytes(g, i, part);
         g->pack_b(strips, &first.b, 0, first.n, k, part);
@@ -472,9 +442,9 @@ static void columns_task(void *ud, size_t task, int thread)
     const blocking *how = &j->how;
     const cpu_gemm_table *g = how->g;
     int64_t n0 = (int64_t)task / j->row_tasks * how->columns;
-    int64_t n = min64(how->columns, p->n - n0);
+    int64_t n = cpu__min(how->columns, p->n - n0);
     int64_t i0 = (int64_t)task % j->row_tasks * how->rows;
-    int64_t m = min64(how->rows, j->m - i0);
+    int64_t m = cpu__min(how->rows, j->m - i0);
     uint8_t *strips = j->scratch + how->thread_bytes * (size_t)thread;
 
     if (m <= 0)
@@ -482,7 +452,7 @@ static void columns_task(void *ud, size_t task, int thread)
     if (g->begin)
         g->begin();
     for (int64_t k = 0; k < j->k; k += how->kc) {
-        int64_t part = min64(how->kc, j->k - k);
+        int64_t part = cpu__min(how->kc, j->k - k);
         block_a a = {j->m0 + i0, m, j->k0 + k, part, .panels = find_panels(j, k)};
         a.panels += panel_bytes(g, i0, part);
         if (!how->direct_b)
@@ -520,18 +490,21 @@ static void run_columns(cpu_backend *be, job *j)
     const cpu_product *p = j->p;
     const blocking *how = &j->how;
     int threads = j->how.serial ? 1 : be->base.n_threads;
-    j->chain_rows = round_up(divide_up(how->group_m, threads), how->g->mr);
+    j->chain_rows = cpu__round_up(cpu__divide_up(how->group_m, threads), how->g->mr);
     for (j->m0 = 0; j->m0 < p->m; j->m0 += how->group_m) {
-        j->m = min64(how->group_m, p->m - j->m0);
-        j->row_tasks = divide_up(j->m, how->rows);
+        j->m = cpu__min(how->group_m, p->m - j->m0);
+        j->row_tasks = cpu__divide_up(j->m, how->rows);
         for (j->k0 = 0; j->k0 < p->k; j->k0 += how->group_k) {
-            j->k = min64(how->group_k, p->k - j->k0);
+            j->k = cpu__min(how->group_k, p->k - j->k0);
             j->packed = is_packed(be, j);
             if (!j->packed || (p->pair.k > 0 && !p->pair.chained))
-                run_tasks(be, j, pack_task, divide_up(j->m, packed_rows(how->g)));
+                cpu__run_tasks(be, j->how.serial, pack_task, j,
+                               cpu__divide_up(j->m, packed_rows(how->g)));
             if (p->pair.chained)
-                run_tasks(be, j, chain_task, divide_up(j->m, j->chain_rows));
-            run_tasks(be, j, columns_task, divide_up(p->n, how->columns) * j->row_tasks);
+                cpu__run_tasks(be, j->how.serial, chain_task, j,
+                               cpu__divide_up(j->m, j->chain_rows));
+            cpu__run_tasks(be, j->how.serial, columns_task, j,
+                           cpu__divide_up(p->n, how->columns) * j->row_tasks);
         }
     }
     remember_packed(be, j);
@@ -547,14 +520,14 @@ static void rows_task(void *ud, size_t task, int thread)
     const blocking *how = &j->how;
     const cpu_gemm_table *g = how->g;
     int64_t m0 = (int64_t)task * how->rows;
-    int64_t m1 = min64(m0 + how->rows, p->m);
+    int64_t m1 = cpu__min(m0 + how->rows, p->m);
     uint8_t *strips = j->scratch + how->thread_bytes * (size_t)thread;
     uint8_t *panels = strips + how->b_bytes;
 
     if (g->begin)
         g->begin();
     for (int64_t k = 0; k < p->k; k += how->kc) {
-        int64_t part = min64(how->kc, p->k - k);
+        int64_t part = cpu__min(how->kc, p->k - k);
         g->pack_b(strips, &p->b, 0, p->n, k, part);
         if (how->direct) {
             block_a a = {m0, m1 - m0, k, part, .data = find_a(p, m0, k), .row = p->a.row};
@@ -562,7 +535,7 @@ static void rows_task(void *ud, size_t task, int thread)
             continue;
         }
         for (int64_t i = m0; i < m1; i += g->mc) {
-            int64_t m = min64(g->mc, m1 - i);
+            int64_t m = cpu__min(g->mc, m1 - i);
             cpu_gemm_a from = p->a;
             block_a a = {i, m, k, part, .panels = panels};
             from.data = find_a(p, i, k);
@@ -591,7 +564,7 @@ static void dot_task(void *ud, size_t task, int thread)
         .m = (int)p->m,
         .b = &p->b,
         .n0 = n0,
-        .n = min64(j->how.columns, p->n - n0),
+        .n = cpu__min(j->how.columns, p->n - n0),
         .k = p->k,
         .alpha = p->alpha,
     };
@@ -603,10 +576,10 @@ static void run_dot(cpu_backend *be, job *j)
 {
     const cpu_product *p = j->p;
     int64_t bytes = p->b.row_bytes > 0 ? (int64_t)p->b.row_bytes : 1;
-    int64_t share = divide_up(p->n, 4 * be->base.n_threads);
-    int64_t least = divide_up(DOT_BYTES, bytes);
+    int64_t share = cpu__divide_up(p->n, 4 * be->base.n_threads);
+    int64_t least = cpu__divide_up(CPU_DOT_BYTES, bytes);
     j->how.columns = share > least ? share : least;
-    run_tasks(be, j, dot_task, divide_up(p->n, j->how.columns));
+    cpu__run_tasks(be, j->how.serial, dot_task, j, cpu__divide_up(p->n, j->how.columns));
 }
 
 /* A sum over nothing. */
@@ -656,7 +629,7 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
     else if (j.how.cut == CUT_DOT)
         run_dot(be, &j);
     else if (j.how.cut == CUT_ROWS)
-        run_tasks(be, &j, rows_task, divide_up(p->m, j.how.rows));
+        cpu__run_tasks(be, j.how.serial, rows_task, &j, cpu__divide_up(p->m, j.how.rows));
     else
         run_columns(be, &j);
 }

@@ -11,17 +11,15 @@
  * on the number of threads. */
 #include "engine/cpu/product_int8.h"
 
-#include <efficientai/threads.h>
-
 #include "engine/cpu/int8.h"
+#include "engine/cpu/parallel.h"
+#include "engine/cpu/parts.h"
 
 #include "base/banned.h"
 
-#define A_LIMIT     ((size_t)4 << 20) /* bytes of quantized A at a time */
-#define KC          ((int64_t)2048)   /* steps of K a strip; a multiple of all blocks */
-#define SERIAL_WORK (64 * 64 * 64)    /* products with fewer multiplications stay on one thread */
-#define DOT_BYTES   (64 * 1024)       /* of weights a task of dot products reads, at least */
-#define PANELS      4                 /* that a task quantizes */
+#define A_LIMIT ((size_t)4 << 20) /* bytes of quantized A at a time */
+#define KC      ((int64_t)2048)   /* steps of K a strip; a multiple of all blocks */
+#define PANELS  4                 /* that a task quantizes */
 
 /* Elements that share a scale; 0: no type of these products. */
 static const struct {
@@ -57,26 +55,6 @@ typedef struct job {
     int64_t parts;
 } job;
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static size_t align64(size_t n)
-{
-    return (n + 63) / 64 * 64;
-}
-
 bool cpu__int8_takes(const cpu_backend *be, const cpu_product *p)
 {
     return be->int8 && formats[p->b.dtype].group > 0 && p->b.along_k && p->a.col == 1 && p->m > 0 &&
@@ -89,23 +67,23 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
     int groups = 32 / formats[p->b.dtype].group;
     int64_t threads = be->base.n_threads;
     blocking how = {.dot = p->m <= CPU_DOT_ROWS};
-    how.serial = p->m * p->n * p->k < SERIAL_WORK;
+    how.serial = p->m * p->n * p->k < CPU_SERIAL_WORK;
     how.rows = how.dot ? (int)p->m : t->mr;
     how.block_bytes = CPU_INT8_BLOCK(how.rows, groups);
     how.panel_bytes = how.block_bytes * (size_t)(p->k / 32);
     if (how.dot) {
-        int64_t least = divide_up(DOT_BYTES, (int64_t)p->b.row_bytes);
-        how.columns = max64(divide_up(p->n, 4 * threads), least);
+        int64_t least = cpu__divide_up(CPU_DOT_BYTES, (int64_t)p->b.row_bytes);
+        how.columns = cpu__max(cpu__divide_up(p->n, 4 * threads), least);
         how.group_m = p->m;
-        how.a_bytes = align64(how.panel_bytes);
+        how.a_bytes = cpu__align(how.panel_bytes);
         return how;
     }
-    int64_t panels = max64((int64_t)(A_LIMIT / how.panel_bytes), 1);
+    int64_t panels = cpu__max((int64_t)(A_LIMIT / how.panel_bytes), 1);
     how.columns = t->nr;
-    how.group_m = min64(p->m, panels * t->mr);
-    how.a_bytes = align64(how.panel_bytes * (size_t)divide_up(how.group_m, t->mr));
+    how.group_m = cpu__min(p->m, panels * t->mr);
+    how.a_bytes = cpu__align(how.panel_bytes * (size_t)cpu__divide_up(how.group_m, t->mr));
     how.column_bytes = 32 + 4 * (size_t)groups * (formats[p->b.dtype].has_m ? 2 : 1);
-    how.strip_bytes = align64((size_t)(min64(p->k, KC) / 32 * t->nr) * how.column_bytes);
+    how.strip_bytes = cpu__align((size_t)(cpu__min(p->k, KC) / 32 * t->nr) * how.column_bytes);
     return how;
 }
 
@@ -115,17 +93,6 @@ size_t cpu__int8_workspace(const cpu_backend *be, const cpu_product *p)
     return how.a_bytes + how.strip_bytes * (size_t)be->base.n_threads;
 }
 
-/* Runs fn for each task, on all threads unless the product is too small for that. */
-static void run_tasks(cpu_backend *be, job *j, void (*fn)(void *, size_t, int), int64_t n)
-{
-    if (!j->how.serial) {
-        eai_pool_run(be->pool, fn, j, (size_t)n);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++)
-        fn(j, (size_t)i, 0);
-}
-
 /* Quantizes some panels of the group. */
 static void quantize_task(void *ud, size_t task, int thread)
 {
@@ -133,12 +100,12 @@ static void quantize_task(void *ud, size_t task, int thread)
     const cpu_product *p = j->p;
     int rows = j->how.rows;
     int64_t first = (int64_t)task * PANELS;
-    int64_t last = min64(first + PANELS, divide_up(j->m, rows));
+    int64_t last = cpu__min(first + PANELS, cpu__divide_up(j->m, rows));
     (void)thread;
     for (int64_t i = first; i < last; i++)
         j->t->quantize(j->panels + (size_t)i * j->how.panel_bytes,
                        p->a.data + (j->m0 + i * rows) * p->a.row, p->a.row,
-                       (int)min64(rows, j->m - i * rows), rows, p->k, p->b.dtype);
+                       (int)cpu__min(rows, j->m - i * rows), rows, p->k, p->b.dtype);
 }
 
 /* ---- Few rows
@@ -157,7 +124,7 @@ static void dot_task(void *ud, size_t task, int thread)
         .m = (int)p->m,
         .b = &p->b,
         .n0 = n0,
-        .n = min64(j->how.columns, p->n - n0),
+        .n = cpu__min(j->how.columns, p->n - n0),
         .k = p->k,
         .alpha = p->alpha,
     };
@@ -169,7 +136,7 @@ static void run_dot(cpu_backend *be, job *j)
 {
     j->m = j->p->m;
     quantize_task(j, 0, 0); /* waking a thread would take longer */
-    run_tasks(be, j, dot_task, divide_up(j->p->n, j->how.columns));
+    cpu__run_tasks(be, j->how.serial, dot_task, j, cpu__divide_up(j->p->n, j->how.columns));
 }
 
 /* ---- More rows
@@ -191,7 +158,7 @@ static void multiply_strip(const job *j, const uint8_t *strip, int64_t i0, int64
                               : NULL,
             .ldc = p->ldc,
             .alpha = p->alpha,
-            .m = (int)min64(mr, i0 + m - i),
+            .m = (int)cpu__min(mr, i0 + m - i),
             .n = n,
             .k = k,
             .dtype = p->b.dtype,
@@ -209,13 +176,13 @@ static void strip_task(void *ud, size_t task, int thread)
     const cpu_product *p = j->p;
     uint8_t *strip = j->strips + j->how.strip_bytes * (size_t)thread;
     int64_t n0 = (int64_t)task / j->parts * j->how.columns;
-    int n = (int)min64(j->how.columns, p->n - n0);
+    int n = (int)cpu__min(j->how.columns, p->n - n0);
     int64_t i0 = (int64_t)task % j->parts * j->part_rows;
-    int64_t m = min64(j->part_rows, j->m - i0);
+    int64_t m = cpu__min(j->part_rows, j->m - i0);
     if (m <= 0)
         return;
     for (int64_t k0 = 0; k0 < p->k; k0 += KC) {
-        int64_t k = min64(KC, p->k - k0);
+        int64_t k = cpu__min(KC, p->k - k0);
         j->t->pack(strip, &p->b, n0, n, k0, k);
         multiply_strip(j, strip, i0, m, n0, n, k0, k);
     }
@@ -224,22 +191,23 @@ static void strip_task(void *ud, size_t task, int thread)
 /* Several tasks a thread, so that one that was held up does not hold up the rest. */
 static void cut_rows(job *j, int64_t strips, int64_t threads)
 {
-    int64_t panels = divide_up(j->m, j->how.rows);
-    int64_t wanted = divide_up(3 * threads, strips);
-    int64_t part = max64(divide_up(panels, wanted), min64(panels, 4));
+    int64_t panels = cpu__divide_up(j->m, j->how.rows);
+    int64_t wanted = cpu__divide_up(3 * threads, strips);
+    int64_t part = cpu__max(cpu__divide_up(panels, wanted), cpu__min(panels, 4));
     j->part_rows = part * j->how.rows;
-    j->parts = divide_up(panels, part);
+    j->parts = cpu__divide_up(panels, part);
 }
 
 static void run_strips(cpu_backend *be, job *j)
 {
     const cpu_product *p = j->p;
-    int64_t strips = divide_up(p->n, j->how.columns);
+    int64_t strips = cpu__divide_up(p->n, j->how.columns);
     for (j->m0 = 0; j->m0 < p->m; j->m0 += j->how.group_m) {
-        j->m = min64(j->how.group_m, p->m - j->m0);
+        j->m = cpu__min(j->how.group_m, p->m - j->m0);
         cut_rows(j, strips, be->base.n_threads);
-        run_tasks(be, j, quantize_task, divide_up(divide_up(j->m, j->how.rows), PANELS));
-        run_tasks(be, j, strip_task, strips * j->parts);
+        cpu__run_tasks(be, j->how.serial, quantize_task, j,
+                       cpu__divide_up(cpu__divide_up(j->m, j->how.rows), PANELS));
+        cpu__run_tasks(be, j->how.serial, strip_task, j, strips * j->parts);
     }
 }
 
