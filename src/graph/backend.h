@@ -38,8 +38,7 @@ typedef struct eai_step {
  * op(e) is transposed as op(b) is; matrices of a pair have two dimensions. Where params say
  * `chained`, f takes the place of d, which is the second output (not wanted: data NULL):
  *     d = chain_alpha * a op(f)
- * When c.data ==
- * out[0].data the sum is in place. */
+ * When c.data == out[0].data the sum is in place. */
 
 typedef struct eai_backend_ops {
     const char *name;

@@ -5,10 +5,9 @@
  * gradients are all this.
  * 2. A product that adds to a thin one (few terms a sum), or the other way round, becomes one
  * product of a pair, which writes its result once: a linear layer with its adapter, and its
- * gradient.
- * If the thin product's left factor is a product of the same matrix (x A of x W + (x A) B), it
- * becomes part of it too, and x is read once.
- * A residual connection around a pair is its addend.
+ * gradient. If the thin product's left factor is a product of the same matrix (x A of x W + (x A)
+ * B), it becomes part of it too, and x is read once. A residual connection around a pair is its
+ * addend.
  * 3. Elementwise operations that feed only another elementwise operation of the same size become
  * one FUSED step: a small program that the backend runs block by block in cache.
  *

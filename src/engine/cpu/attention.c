@@ -60,6 +60,7 @@ static float *get_scratch(const attention_job *j, int thread)
     return j->scratch + (size_t)thread * j->scratch_floats;
 }
 
+/* Sets the keys that any query attends to. */
 static void find_keys(cpu_attention *z)
 {
     z->first_key = z->n_keys;

@@ -5,10 +5,10 @@
 #include "engine/cpu/cpu.h"
 #include "engine/cpu/gemm.h"
 
-#define CPU_SERIAL_WORK                                                                            \
-    (64 * 64 * 64)                /* products with fewer multiplications stay on one thread        \
-                                   */
-#define CPU_DOT_BYTES (64 * 1024) /* of weights a task of dot products reads, at least */
+/* Products with fewer multiplications stay on one thread. */
+#define CPU_SERIAL_WORK (64 * 64 * 64)
+/* Bytes of weights that a task of dot products reads, at least. */
+#define CPU_DOT_BYTES (64 * 1024)
 
 /* c [m, n] = alpha * a [m, k] b [k, n] (+ c_in) (+ pair.alpha * pair.a [m, pair.k] pair.b)
  * A pair may be a chain: then pair.a is computed as well, pair.a = chain_alpha * a pair.chain. */
