@@ -305,7 +305,7 @@ static eai_status index_added(eai_tokenizer *t, tokenizer_trie *trie, bool norma
 
     for (size_t id = 0; id < t->n_tokens; id++) {
         const tokenizer_token *k = &t->tokens[id];
-        tokenizer_view v = {k->text, NULL, 0, k->text_bytes, true};
+        tokenizer_view v = {k->text, NULL, k->text_bytes, k->text_bytes, true};
 
         if (!tokenizer__is_plain(k->type) || !(k->flags & TOKENIZER_NORMALIZED) == normalized)
             continue;

@@ -132,7 +132,7 @@ static bool is_utf8(const char *s, size_t n)
 static eai_status make_piece(eai_tokenizer *t, tokenizer_token *k, tokenizer_work *w,
                              eai_error *err)
 {
-    tokenizer_view v = {k->text, NULL, 0, k->text_bytes, true};
+    tokenizer_view v = {k->text, NULL, k->text_bytes, k->text_bytes, true};
 
     if (!is_utf8(k->text, k->text_bytes)) /* steps are for text */
         return EAI_OK;

@@ -209,7 +209,7 @@ static eai_status push_all(encoder *e, unsigned flag, const int32_t *ids, size_t
 
 static eai_status encode_all(encoder *e, const char *text, size_t n, eai_error *err)
 {
-    tokenizer_view v = {text, NULL, 0, n, true};
+    tokenizer_view v = {text, NULL, n, n, true};
     bool want_starts = e->work.out.want_starts;
 
     if (n > INT32_MAX)

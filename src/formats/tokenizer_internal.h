@@ -49,12 +49,12 @@ typedef struct tokenizer_text {
     eai_status status;
 } tokenizer_text;
 
-/* Bytes to read. `origin` NULL: byte i is byte base + i of the caller's text. */
+/* Bytes to read. `origin` NULL: they are those of the caller's text that end in front of `end`. */
 typedef struct tokenizer_view {
     const char *bytes;
     const uint32_t *origin;
-    size_t base;
     size_t n;
+    size_t end; /* the byte of the caller's text that comes behind them */
     bool is_start; /* begins where the caller's text begins, whatever was stripped since */
 } tokenizer_view;
 
@@ -80,7 +80,8 @@ void tokenizer__put(tokenizer_text *t, const char *s, size_t n, size_t origin);
 /* Appends [start, end) of a view with its origins. */
 void tokenizer__put_part(tokenizer_text *t, const tokenizer_view *v, size_t start, size_t end);
 void tokenizer__put_char(tokenizer_text *t, uint32_t c, size_t origin);
-tokenizer_view tokenizer__view(const tokenizer_text *t, bool is_start);
+/* The text that was made of `from`, in its place. */
+tokenizer_view tokenizer__view(const tokenizer_text *t, const tokenizer_view *from);
 EAI_CHECKED eai_status tokenizer__text_check(const tokenizer_text *t, eai_error *err);
 
 EAI_CHECKED eai_status tokenizer__push_span(tokenizer_words *w, size_t start, size_t end,

@@ -26,7 +26,7 @@ eai_status tokenizer__normalize(tokenizer_view *v, tokenizer_work *w, const toke
 
         EAI_TRY(stage->steps[i].normalize(out, v, &stage->steps[i], w, err));
         EAI_TRY(tokenizer__text_check(out, err));
-        *v = tokenizer__view(out, v->is_start);
+        *v = tokenizer__view(out, v);
     }
     return EAI_OK;
 }

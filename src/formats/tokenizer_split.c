@@ -232,7 +232,7 @@ static eai_status apply_prefix_space(tokenizer_words *out, const tokenizer_words
         tokenizer__put_part(text, &in->view, word->start, word->end);
         EAI_TRY(tokenizer__push_span(out, start, text->n, err));
     }
-    out->view = tokenizer__view(text, in->view.is_start);
+    out->view = tokenizer__view(text, &in->view);
     return tokenizer__text_check(text, err);
 }
 
@@ -315,7 +315,7 @@ static eai_status apply_metaspace(tokenizer_words *out, const tokenizer_words *i
         else
             EAI_TRY(tokenizer__push_span(out, start, text->n, err));
     }
-    out->view = tokenizer__view(text, in->view.is_start);
+    out->view = tokenizer__view(text, &in->view);
     return EAI_OK;
 }
 

@@ -16,16 +16,14 @@
 size_t tokenizer__origin(const tokenizer_view *v, size_t i)
 {
     if (!v->origin)
-        return v->base + i;
-    if (i < v->n)
-        return v->origin[i];
-    return v->n ? v->origin[v->n - 1] + (size_t)1 : v->base;
+        return v->end - v->n + i;
+    return i < v->n ? v->origin[i] : v->end;
 }
 
 tokenizer_view tokenizer__part(const tokenizer_view *v, size_t start, size_t end)
 {
-    return (tokenizer_view){v->bytes + start, v->origin ? v->origin + start : NULL, v->base + start,
-                            end - start, v->is_start && start == 0};
+    return (tokenizer_view){v->bytes + start, v->origin ? v->origin + start : NULL, end - start,
+                            tokenizer__origin(v, end), v->is_start && start == 0};
 }
 
 void tokenizer__clear(tokenizer_text *t, size_t limit)
@@ -81,7 +79,7 @@ void tokenizer__put_part(tokenizer_text *t, const tokenizer_view *v, size_t star
         memcpy(t->origin + t->n, v->origin + start, n * sizeof(*t->origin));
     else
         for (size_t i = 0; i < n; i++)
-            t->origin[t->n + i] = (uint32_t)(v->base + start + i);
+            t->origin[t->n + i] = (uint32_t)tokenizer__origin(v, start + i);
     t->n += n;
 }
 
@@ -92,9 +90,9 @@ void tokenizer__put_char(tokenizer_text *t, uint32_t c, size_t origin)
     tokenizer__put(t, s, utf8__encode(s, c), origin);
 }
 
-tokenizer_view tokenizer__view(const tokenizer_text *t, bool is_start)
+tokenizer_view tokenizer__view(const tokenizer_text *t, const tokenizer_view *from)
 {
-    return (tokenizer_view){t->n ? t->bytes : "", t->origin, 0, t->n, is_start};
+    return (tokenizer_view){t->n ? t->bytes : "", t->origin, t->n, from->end, from->is_start};
 }
 
 eai_status tokenizer__text_check(const tokenizer_text *t, eai_error *err)
