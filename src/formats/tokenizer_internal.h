@@ -54,7 +54,7 @@ typedef struct tokenizer_view {
     const char *bytes;
     const uint32_t *origin;
     size_t n;
-    size_t end; /* the byte of the caller's text that comes behind them */
+    size_t end;    /* the byte of the caller's text that comes behind them */
     bool is_start; /* begins where the caller's text begins, whatever was stripped since */
 } tokenizer_view;
 
