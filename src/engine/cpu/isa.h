@@ -10,6 +10,7 @@
  *     EAI_ISA_BFMMLA   1: bf16 blocks of 64-bit ARM (gemm only)
  *     EAI_ISA_VNNI     1: dot products of bytes of x86-64 (int8 only)
  *     EAI_ISA_I8MM     1: blocks of bytes of 64-bit ARM (int8 only)
+ *     EAI_SMALL_CODE   1: the compiler decides what is inlined
  *     EAI_ISA_EMULATED 1: tests only; plain C in place of instructions that the compiler may not
  *                      use
  * Code is written with the compilers' vector extensions: operators work on whole vectors,
@@ -27,8 +28,16 @@
 #define CPU_STRING_(a)   #a
 #define CPU_STRING(a)    CPU_STRING_(a)
 
-#define V          EAI_ISA_WIDTH
+#define V EAI_ISA_WIDTH
+
+/* A variant a constant argument is what makes the tiles quick. With a sanitizer's checks in each
+ * the compiler would take minutes a file. */
+#if defined(EAI_SMALL_CODE)
+#define CPU_INLINE static inline
+#else
 #define CPU_INLINE static inline __attribute__((always_inline))
+#endif
+
 
 typedef float vf __attribute__((vector_size(4 * V)));
 typedef int32_t vi __attribute__((vector_size(4 * V)));

@@ -1,3 +1,8 @@
+set(eai_cpu_optimize -O3)
+if(EAI_SANITIZE) # isa.h says why
+    set(eai_cpu_optimize -O2 -DEAI_SMALL_CODE=1)
+endif()
+
 # The files *.inc.c are compiled once an instruction set, each into an object library of its own, and only
 # they get the set's flags. One row a set; dispatch.c has the same rows.
 #     eai_cpu_isa(NAME WIDTH "gemm;int8;vec" "definitions" "flags")
@@ -10,7 +15,7 @@ function(eai_cpu_isa name width parts definitions flags)
             ${definitions})
         # -O3 unrolls the loops over registers; contraction makes a * b + c one instruction (ISO mode
         # switches it off). Neither changes what NaN and infinity mean.
-        target_compile_options(${target} PRIVATE -O3 -ffp-contract=fast ${flags})
+        target_compile_options(${target} PRIVATE ${eai_cpu_optimize} -ffp-contract=fast ${flags})
         set_property(GLOBAL APPEND PROPERTY EAI_LAYER_TARGETS ${target})
     endforeach()
 endfunction()
