@@ -167,6 +167,7 @@ eai_status cmd_evaluate(const eai_command_context *ctx, const void *args, eai_er
         st = measure_match(&match, &s, rows, a, ctx, err);
     if (st == EAI_OK)
         st = print_result(ctx, &loss, &match, matched, a->json, err);
+    st = session_end(&s, &a->session, ctx, st, err);
     session_close(&s);
     eai_rows_free(rows);
     return st;

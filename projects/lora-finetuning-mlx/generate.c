@@ -177,6 +177,7 @@ eai_status cmd_generate(const eai_command_context *ctx, const void *args, eai_er
         st = eai_error_set_errno(err, "cannot write the text");
     if (st == EAI_OK && g.finish == EAI_FINISH_CANCELLED)
         st = eai_error_set(err, EAI_ERR_CANCELLED, "stopped after %zu tokens", g.n_ids);
+    st = session_end(&s, &a->session, ctx, st, err);
     eai_generation_deinit(&g);
     eai_generator_free(gen);
     eai_free(ids);

@@ -41,6 +41,17 @@ static eai_precision precision_of(const char *dtype)
     return strcmp(dtype, "bf16") == 0 ? EAI_PRECISION_BF16 : EAI_PRECISION_AUTO;
 }
 
+/* A place where no trace can be written is known before the work. */
+static eai_status open_profile(session *s, const char *path, eai_error *err)
+{
+    eai_file_writer *w = NULL;
+    EAI_TRY(eai_file_writer_open(&w, path, err));
+    eai_file_writer_abort(w);
+    EAI_TRY(eai_profile_create(&s->profile, err));
+    eai_backend_set_profile(s->backend, s->profile);
+    return EAI_OK;
+}
+
 eai_status session_open_model(session *s, const session_args *args, eai_error *err)
 {
     eai_backend_opts opts = EAI_BACKEND_OPTS_INIT;
@@ -56,6 +67,8 @@ eai_status session_open_model(session *s, const session_args *args, eai_error *e
         eai_backend_precision(s->backend) != EAI_PRECISION_BF16)
         EAI_LOG(WARN, "lora", "--dtype bf16: %s has no bf16 products, f32 is used",
                 eai_backend_isa(s->backend));
+    if (st == EAI_OK && args->profile)
+        st = open_profile(s, args->profile, err);
     if (st == EAI_OK)
         st = eai_weights_open(&s->weights, s->path, err);
     if (st == EAI_OK)
@@ -78,6 +91,15 @@ eai_status session_open(session *s, const session_args *args, eai_error *err)
     return st;
 }
 
+eai_status session_end(session *s, const session_args *args, const eai_command_context *ctx,
+                       eai_status st, eai_error *err)
+{
+    if (!s->profile || st != EAI_OK)
+        return st;
+    eai_profile_print(s->profile, ctx->progress);
+    return eai_profile_write_trace(s->profile, args->profile, err);
+}
+
 void session_close(session *s)
 {
     eai_adapter_free(s->adapter);
@@ -85,6 +107,7 @@ void session_close(session *s)
     eai_model_free(s->model);
     eai_weights_close(s->weights);
     eai_backend_close(s->backend);
+    eai_profile_free(s->profile);
     eai_free(s->path);
     memset(s, 0, sizeof(*s));
 }

@@ -7,6 +7,7 @@
 #include <efficientai/adapter.h>
 #include <efficientai/model.h>
 #include <efficientai/plan.h>
+#include <efficientai/profile.h>
 #include <efficientai/project.h>
 #include <efficientai/tokenizer.h>
 #include <efficientai/trainer.h>
@@ -17,7 +18,7 @@ typedef struct session_args {
     const char *model;
     const char *adapter;
     const char *dtype;
-    const char *isa;
+    const char *profile;
     int64_t threads;
     bool check;
 } session_args;
@@ -62,6 +63,12 @@ typedef struct session_args {
      .min = 0,                                                                                     \
      .max = 1024,                                                                                  \
      .group = "Machine"},                                                                          \
+        {.name = "profile",                                                                        \
+         .type = EAI_OPT_PATH,                                                                     \
+         .offset = SESSION_OPTION(owner, profile),                                                 \
+         .value_name = "FILE",                                                                     \
+         .help = "time every operation: a table at the end, a Chrome trace in FILE",               \
+         .group = "Machine"},                                                                      \
     {                                                                                              \
         .name = "dtype", .type = EAI_OPT_ENUM, .offset = SESSION_OPTION(owner, dtype),             \
         .default_value = "auto", .value_name = "TYPE", .choices = types, .help = text,             \
@@ -76,12 +83,17 @@ typedef struct session {
     eai_model *model;
     eai_tokenizer *tokenizer;
     eai_adapter *adapter;
+    eai_profile *profile; /* NULL: not asked for */
 } session;
 
 eai_status session_open(session *s, const session_args *args, eai_error *err);
 /* The same without the tokenizer, for commands that read no text. */
 eai_status session_open_model(session *s, const session_args *args, eai_error *err);
 void session_close(session *s);
+/* After the work, whose status is st: prints the profile and writes its trace where these were
+ * asked for. Returns the status of the whole. */
+eai_status session_end(session *s, const session_args *args, const eai_command_context *ctx,
+                       eai_status st, eai_error *err);
 
 /* Ctrl-C: the first one sets the flag (the command finishes its step, saves and ends), the second
  * one ends the program at once. */

@@ -622,6 +622,7 @@ eai_status cmd_train(const eai_command_context *ctx, const void *args, eai_error
     r.rss_files = eai_hardware_rss() - eai_hardware_rss_anonymous();
     session_catch_interrupt();
     eai_status st = train(&r, err);
+    st = session_end(&r.s, &r.args->session, ctx, st, err);
     close_run(&r);
     return st;
 }

@@ -5,6 +5,8 @@
 #ifndef EAI_GRAPH_BACKEND_H
 #define EAI_GRAPH_BACKEND_H
 
+#include <efficientai/profile.h>
+
 #include "graph/ops.h"
 
 /* One elementwise operation of a fused chain. Operand numbers below n_in are the step's inputs
@@ -64,6 +66,11 @@ struct eai_backend {
     char isa[32];
     int n_threads;
     eai_precision precision;
+    eai_profile *profile; /* the caller's; NULL: none */
 };
+
+/* For run: the step that began at `begin` (eai_clock_seconds) has ended. Returns when the next one
+ * begins. */
+double graph__profile_step(eai_profile *p, const eai_step *s, double begin);
 
 #endif

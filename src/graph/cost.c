@@ -50,3 +50,15 @@ double cost_linear_ce(const eai_shape *in, int n_in, const eai_shape *out, const
     (void)n_in, (void)out, (void)p;
     return 4.0 * (double)eai_shape_elements(&in[0]) * (double)in[1].dim[0];
 }
+
+double graph__step_flops(const eai_step *s)
+{
+    eai_shape in[EAI_MAX_INPUTS];
+    eai_shape out[EAI_MAX_OUTPUTS] = {{0}};
+    for (int i = 0; i < s->n_in; i++)
+        in[i] = s->in[i].shape;
+    for (int i = 0; i < s->n_out; i++)
+        out[i] = s->out[i].shape;
+    return s->fused ? (double)s->fused->n * (double)eai_shape_elements(&out[0])
+                    : eai_op_get(s->op)->cost(in, s->n_in, out, &s->params);
+}

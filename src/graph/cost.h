@@ -3,7 +3,10 @@
 #ifndef EAI_GRAPH_COST_H
 #define EAI_GRAPH_COST_H
 
-#include "graph/ops.h"
+#include "graph/backend.h"
+
+/* Of a step of a plan, fused ones too. */
+double graph__step_flops(const eai_step *s);
 
 double cost_none(const eai_shape *in, int n_in, const eai_shape *out, const eai_op_params *p);
 double cost_elements(const eai_shape *in, int n_in, const eai_shape *out, const eai_op_params *p);

@@ -11,6 +11,7 @@
 #include <efficientai/plan.h>
 
 #include "base/arena.h"
+#include "graph/cost.h"
 #include "graph/draft.h"
 
 typedef struct named_operand {
@@ -215,8 +216,6 @@ static eai_status make_step(eai_plan *plan, eai_step *s, const draft_step *from,
                             eai_error *err)
 {
     const eai_op_spec *spec = eai_op_get(from->op);
-    eai_shape in[EAI_MAX_INPUTS];
-    eai_shape out[EAI_MAX_OUTPUTS];
 
     memset(s, 0, sizeof(*s));
     s->op = from->op;
@@ -227,16 +226,11 @@ static eai_status make_step(eai_plan *plan, eai_step *s, const draft_step *from,
     s->scope = eai_arena_strdup(plan->arena, from->scope);
     if (!s->scope)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a plan");
-    for (int j = 0; j < from->n_in; j++) {
+    for (int j = 0; j < from->n_in; j++)
         s->in[j] = resolve(r, from->in[j]);
-        in[j] = s->in[j].shape;
-    }
-    for (int j = 0; j < from->n_out; j++) {
+    for (int j = 0; j < from->n_out; j++)
         s->out[j] = resolve(r, from->out[j]);
-        out[j] = s->out[j].shape;
-    }
-    plan->flops += from->fused ? (double)from->fused->n * (double)eai_shape_elements(&out[0])
-                               : spec->cost(in, from->n_in, out, &from->params);
+    plan->flops += graph__step_flops(s);
     const char *refusal = plan->backend->ops->refuses(plan->backend, s);
     if (refusal)
         return eai_error_set(err, EAI_ERR_UNSUPPORTED, "%s%s%s: %s", s->scope,
@@ -442,15 +436,8 @@ void eai_plan_print(const eai_plan *plan, FILE *out)
     double flops[EAI_OP_COUNT] = {0};
     for (size_t i = 0; i < plan->n_steps; i++) {
         const eai_step *s = &plan->steps[i];
-        eai_shape in[EAI_MAX_INPUTS];
-        eai_shape o[EAI_MAX_OUTPUTS] = {{0}};
-        for (int j = 0; j < s->n_in; j++)
-            in[j] = s->in[j].shape;
-        for (int j = 0; j < s->n_out; j++)
-            o[j] = s->out[j].shape;
         count[s->op]++;
-        flops[s->op] += s->fused ? (double)s->fused->n * (double)eai_shape_elements(&o[0])
-                                 : eai_op_get(s->op)->cost(in, s->n_in, o, &s->params);
+        flops[s->op] += graph__step_flops(s);
     }
     fprintf(out, "plan for %s\n", plan->backend->description);
     fprintf(out, "  %-16s %8s %12s\n", "step", "count", "GFLOP");

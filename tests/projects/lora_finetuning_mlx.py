@@ -146,6 +146,19 @@ def case_int8():
     assert ", int8" in logged.stderr, logged.stderr
 
 
+def case_profile():
+    trace = WORK / "trace.json"
+    done = run("generate", "--prompt", "hi", "--max-tokens", 2, "--profile", trace)
+    assert done.returncode == 0, done.stderr
+    events = json.loads(trace.read_text())["traceEvents"]
+    products = [e for e in events if e["name"] == "matmul"]
+    assert len(products) >= 2 * 7 * 30 and all(e["dur"] > 0 for e in products), len(products)
+    assert products[0]["args"]["scope"].startswith("layers.0."), products[0]
+    row = next(line for line in done.stderr.splitlines() if line.startswith("  total "))
+    assert int(row.split()[1]) == len(events), row
+    refused(run("generate", "--prompt", "hi", "--max-tokens", 1, "--profile", WORK / "no/trace.json"), 1, "no/trace.json")
+
+
 def files_in(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 

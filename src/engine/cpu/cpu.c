@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/clock.h>
 #include <efficientai/hardware.h>
 #include <efficientai/log.h>
 #include <efficientai/threads.h>
@@ -43,12 +44,15 @@ static eai_status run_steps(eai_backend *base, const eai_step *steps, size_t n, 
                             eai_error *err)
 {
     cpu_backend *b = (cpu_backend *)base;
+    double begin = base->profile ? eai_clock_seconds() : 0;
     (void)err;
     b->packed.data = NULL;
     for (size_t i = 0; i < n; i++) {
         if (steps[i].op != EAI_OP_MATMUL) /* may change the operand, or use the workspace */
             b->packed.data = NULL;
         cpu_kernels[steps[i].op].run(b, &steps[i], workspace);
+        if (base->profile)
+            begin = graph__profile_step(base->profile, &steps[i], begin);
     }
     return EAI_OK;
 }

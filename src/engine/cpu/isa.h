@@ -38,7 +38,6 @@
 #define CPU_INLINE static inline __attribute__((always_inline))
 #endif
 
-
 typedef float vf __attribute__((vector_size(4 * V)));
 typedef int32_t vi __attribute__((vector_size(4 * V)));
 typedef uint32_t vu __attribute__((vector_size(4 * V)));

@@ -181,7 +181,7 @@ CPU_INLINE void run_tile(const cpu_int8_tile *t, const int nv, const int groups,
     for (int64_t k = 0; k < t->k; k += 32) {
 #pragma GCC unroll 2
         for (int g = 0; g < groups; g++) {
-            vi s[N_ROWS][NV];
+            vi s[N_ROWS][NV] = {0}; /* for compilers that do not see that all are set */
 #pragma GCC unroll 12
             for (int i = 0; i < N_ROWS; i++) {
 #pragma GCC unroll 4

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/clock.h>
 
 #include "engine/reference/kernels.h"
 
@@ -47,10 +48,13 @@ static void release_memory(eai_backend *b, void *p)
 static eai_status run_steps(eai_backend *b, const eai_step *steps, size_t n, void *workspace,
                             eai_error *err)
 {
-    (void)b;
+    double begin = b->profile ? eai_clock_seconds() : 0;
     (void)err;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         kernels[steps[i].op](&steps[i], workspace);
+        if (b->profile)
+            begin = graph__profile_step(b->profile, &steps[i], begin);
+    }
     return EAI_OK;
 }
 
