@@ -1,6 +1,6 @@
 /* A plan under construction: the steps that will run, still speaking of tensors instead of places.
- * fuse.c rewrites a draft, memory.c gives its values places, plan.c makes it and turns it into
- * steps. */
+ * fuse.c and recompute.c rewrite a draft, memory.c gives its values places, plan.c makes it and
+ * turns it into steps. */
 #ifndef EAI_GRAPH_DRAFT_H
 #define EAI_GRAPH_DRAFT_H
 
@@ -35,6 +35,10 @@ typedef struct draft {
  * False when memory is out. */
 bool draft__fuse(draft *d);
 
+/* Values that are cheap to make are made again rather than kept for the backward pass. After it
+ * `producer` no longer holds. False when memory is out. */
+bool draft__recompute(draft *d);
+
 /* Where the bytes of a value are. */
 typedef struct placement {
     size_t *offset; /* by tensor id, for values in the arena; SIZE_MAX: not in the arena */
@@ -44,7 +48,8 @@ typedef struct placement {
     int live_step;     /* where that is; -1: there are no values */
 } placement;
 
-/* Gives every value that a step makes a place; values whose lives do not overlap may share one. */
+/* Gives every value that a step makes a place; values whose lives do not overlap may share one. The
+ * caller frees out->offset, whatever happens. */
 bool draft__place(placement *out, const draft *d, const eai_backend_ops *ops);
 
 /* The tensor whose memory `t` is: follows RESHAPE. */

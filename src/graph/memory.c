@@ -186,8 +186,9 @@ bool draft__place(placement *out, const draft *d, const eai_backend_ops *ops)
     p.of = eai_alloc_array(n_tensors, sizeof(*p.of));
     p.last = eai_alloc_array(n_tensors, sizeof(*p.last));
     lists = eai_alloc_array(2 * n_tensors, sizeof(storage *));
+    out->offset = eai_alloc_array(n_tensors + 1, sizeof(*out->offset));
     change = eai_alloc_zeroed((size_t)d->n + 1, sizeof(*change));
-    if (!p.storages || !p.of || !p.last || !lists || !change)
+    if (!p.storages || !p.of || !p.last || !lists || !out->offset || !change)
         goto done;
     for (size_t i = 0; i < n_tensors; i++) {
         p.of[i] = -1;

@@ -22,6 +22,7 @@ enum {
     EAI_OPF_A = 4,  /* alias of input 0 */
     EAI_OPF_Z = 8,  /* zero gradient */
     EAI_OPF_I = 16, /* output may overwrite input 0 */
+    EAI_OPF_R = 32, /* cheap to make again */
 };
 
 /* Parameters, one struct an operation that has any. Plain bytes: nodes are compared and cloned by

@@ -301,14 +301,14 @@ static eai_status compile(eai_plan *plan, eai_graph *g, draft *d, const eai_plan
     const eai_backend_ops *ops = plan->backend->ops;
     placement places = {0};
     size_t *input_offset = eai_alloc_zeroed(n_tensors, sizeof(*input_offset));
-    places.offset = eai_alloc_array(n_tensors, sizeof(*places.offset));
 
-    if (!input_offset || !places.offset || !make_draft(d, g, plan->arena)) {
+    if (!input_offset || !make_draft(d, g, plan->arena)) {
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory to plan %zu tensors", n_tensors);
         goto done;
     }
     plan->n_graph_steps = d->n;
-    if ((ops->fuse && !draft__fuse(d)) || !draft__place(&places, d, ops)) {
+    if ((ops->fuse && (!draft__fuse(d) || !draft__recompute(d))) ||
+        !draft__place(&places, d, ops)) {
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory to plan %zu tensors", n_tensors);
         goto done;
     }
