@@ -39,8 +39,10 @@ NEEDS = {
 MERGED = """
         "$tool" lora-finetuning-mlx:train --model "$model" --data "$rows" --output "$work/adapter" --steps 8 \
             --batch-size 1 --seq-len 64 --learning-rate 1e-3 --dtype f32 --quiet
-        "$tool" lora-finetuning-mlx:merge --model "$model" --adapter "$work/adapter" --output "$work/merged" \
-            --save-dtype f32
+        for format in safetensors gguf; do
+            "$tool" lora-finetuning-mlx:merge --model "$model" --adapter "$work/adapter" --output "$work/merged" \
+                --save-dtype f32 --format $format
+        done
 """
 
 # name, what it needs, lines for sh

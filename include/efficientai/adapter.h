@@ -118,6 +118,13 @@ EAI_API EAI_CHECKED eai_status eai_adapter_load(eai_adapter **out, const eai_mod
 EAI_API EAI_CHECKED eai_status eai_adapter_merge(const eai_adapter *a, const eai_model *m,
                                                  const char *folder, eai_dtype dtype,
                                                  eai_error *err);
+/* The same as one GGUF file, with all metadata of the model's, which must be a GGUF file too:
+ * tokenizer and chat template go with it. Matrices in `dtype` (EAI_F32, EAI_BF16, EAI_F16,
+ * EAI_Q8_0, EAI_Q5_1, EAI_Q5_0, EAI_Q4_1 or EAI_Q4_0), with EAI_DTYPE_COUNT each in its own type;
+ * vectors keep theirs. */
+EAI_API EAI_CHECKED eai_status eai_adapter_merge_gguf(const eai_adapter *a, const eai_model *m,
+                                                      const char *path, eai_dtype dtype,
+                                                      eai_error *err);
 
 #ifdef __cplusplus
 }

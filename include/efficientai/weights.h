@@ -150,6 +150,9 @@ EAI_API EAI_CHECKED eai_status eai_weights_set_ints(eai_weights *w, const char *
 EAI_API EAI_CHECKED eai_status eai_weights_set_floats(eai_weights *w, const char *key,
                                                       const double *values, size_t n,
                                                       eai_error *err);
+/* Sets all entries of `from`, each with the type that it has in its file. */
+EAI_API EAI_CHECKED eai_status eai_weights_copy_meta(eai_weights *w, const eai_weights *from,
+                                                     eai_error *err);
 
 /* --- writing --- */
 

@@ -41,7 +41,7 @@ eai_status cmd_generate(const eai_command_context *ctx, const void *args, eai_er
 
 typedef struct merge_args {
     session_args session;
-    const char *output, *save_dtype;
+    const char *output, *format, *save_dtype;
     bool json;
 } merge_args;
 extern const eai_option merge_options[];

@@ -1,8 +1,11 @@
-/* merge: a model of its own with the adapter worked in, and its tokenizer beside it. */
+/* merge: a model of its own with the adapter worked in, and its tokenizer: a Hugging Face folder,
+ * or a GGUF file for llama.cpp. */
 #include <string.h>
 
 #include <jansson.h>
 
+#include <efficientai/alloc.h>
+#include <efficientai/fs.h>
 #include <efficientai/tokenizer_files.h>
 
 #include "commands.h"
@@ -16,15 +19,22 @@ const eai_option merge_options[] = {
      .type = EAI_OPT_PATH,
      .offset = ARG(output),
      .value_name = "DIR",
-     .help = "folder for model.safetensors, config.json and the tokenizer's files",
+     .help = "folder for model.safetensors, config.json and the tokenizer's files, or model.gguf",
      .required = true},
+    {.name = "format",
+     .type = EAI_OPT_ENUM,
+     .offset = ARG(format),
+     .default_value = "safetensors",
+     .value_name = "FORMAT",
+     .choices = "safetensors|gguf",
+     .help = "gguf: one file, of a model that is one"},
     {.name = "save-dtype",
      .type = EAI_OPT_ENUM,
      .offset = ARG(save_dtype),
      .default_value = "bf16",
      .value_name = "TYPE",
-     .choices = "f32|bf16|f16",
-     .help = "type of the written tensors"},
+     .choices = "f32|bf16|f16|q8_0|q5_1|q5_0|q4_1|q4_0|same",
+     .help = "type of the written matrices; quantized, or the same as before: gguf only"},
     {.name = "json",
      .type = EAI_OPT_FLAG,
      .offset = ARG(json),
@@ -39,6 +49,37 @@ static eai_status write_tokenizer(bool *written, session *s, const char *folder,
     if (eai_weights_get_string(s->weights, "tokenizer.ggml.model"))
         EAI_TRY(eai_tokenizer_from_weights(&s->tokenizer, s->weights, err));
     return eai_tokenizer_write_files(written, s->tokenizer, s->weights, folder, err);
+}
+
+static eai_dtype dtype_of(const char *name)
+{
+    eai_dtype dtype = EAI_DTYPE_COUNT; /* "same" */
+    return eai_dtype_from_name(&dtype, name) ? dtype : EAI_DTYPE_COUNT;
+}
+
+/* *written: with a tokenizer. */
+static eai_status merge_folder(bool *written, session *s, const merge_args *a, eai_error *err)
+{
+    eai_dtype dtype = dtype_of(a->save_dtype);
+    if (dtype != EAI_F32 && dtype != EAI_BF16 && dtype != EAI_F16)
+        return eai_error_set(
+            err, EAI_ERR_USAGE,
+            "--save-dtype %s needs --format gguf; safetensors takes f32, bf16, f16", a->save_dtype);
+    EAI_TRY(eai_adapter_merge(s->adapter, s->model, a->output, dtype, err));
+    return write_tokenizer(written, s, a->output, err);
+}
+
+static eai_status merge_gguf(bool *written, const session *s, const merge_args *a, eai_error *err)
+{
+    EAI_TRY(eai_fs_mkdir_p(a->output, err));
+    char *path = eai_path_join(a->output, "model.gguf");
+    if (!path)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+    eai_status st =
+        eai_adapter_merge_gguf(s->adapter, s->model, path, dtype_of(a->save_dtype), err);
+    eai_free(path);
+    *written = eai_weights_get_string(s->weights, "tokenizer.ggml.model") != NULL;
+    return st;
 }
 
 static eai_status print_result(const eai_command_context *ctx, const merge_args *a,
@@ -63,20 +104,13 @@ eai_status cmd_merge(const eai_command_context *ctx, const void *args, eai_error
 {
     const merge_args *a = args;
     session s = {0};
-    eai_dtype dtype = EAI_BF16;
     bool tokenizer = false;
 
     if (!a->session.adapter)
         return eai_error_set(err, EAI_ERR_USAGE, "--adapter DIR is needed");
     EAI_TRY(session_open_model(&s, &a->session, err));
-    eai_status st = EAI_OK;
-    if (!eai_dtype_from_name(&dtype, a->save_dtype))
-        st =
-            eai_error_set(err, EAI_ERR_USAGE, "--save-dtype '%s': f32, bf16 or f16", a->save_dtype);
-    if (st == EAI_OK)
-        st = eai_adapter_merge(s.adapter, s.model, a->output, dtype, err);
-    if (st == EAI_OK)
-        st = write_tokenizer(&tokenizer, &s, a->output, err);
+    eai_status st = strcmp(a->format, "gguf") == 0 ? merge_gguf(&tokenizer, &s, a, err)
+                                                   : merge_folder(&tokenizer, &s, a, err);
     if (st == EAI_OK)
         st = print_result(ctx, a, &s, tokenizer, err);
     session_close(&s);

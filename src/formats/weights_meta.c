@@ -202,3 +202,38 @@ eai_status eai_weights_set_strings(eai_weights *w, const char *key, const eai_me
     m.as.strings = (eai_meta_strings){values->n, text, bytes};
     return set(w, key, m, copied, err);
 }
+
+static eai_status copy_entry(eai_weights *w, const weights__meta *m, eai_error *err)
+{
+    switch (m->type) {
+    case EAI_META_BOOL:
+        return eai_weights_set_bool(w, m->key, m->as.b, err);
+    case EAI_META_INT:
+        return eai_weights_set_int(w, m->key, m->as.i, err);
+    case EAI_META_FLOAT:
+        return eai_weights_set_float(w, m->key, m->as.f, err);
+    case EAI_META_STRING:
+        return eai_weights_set_string(w, m->key, m->as.s, err);
+    case EAI_META_INTS:
+        return eai_weights_set_ints(w, m->key, m->as.ints.v, m->as.ints.n, err);
+    case EAI_META_FLOATS:
+        return eai_weights_set_floats(w, m->key, m->as.floats.v, m->as.floats.n, err);
+    case EAI_META_STRINGS:
+        return eai_weights_set_strings(w, m->key, &m->as.strings, err);
+    case EAI_META_NONE:
+        break;
+    }
+    return EAI_OK;
+}
+
+eai_status eai_weights_copy_meta(eai_weights *w, const eai_weights *from, eai_error *err)
+{
+    for (size_t i = 0; i < from->n_meta; i++) {
+        weights__meta copy;
+        EAI_TRY(copy_entry(w, &from->meta[i], err));
+        copy = *weights__find_meta(w, from->meta[i].key);
+        copy.stored = from->meta[i].stored;
+        EAI_TRY(weights__set_meta(w, &copy, err));
+    }
+    return EAI_OK;
+}

@@ -387,6 +387,13 @@ def case_merge():
     assert len(tokenizer["model"]["vocab"]) == 49152 and len(tokenizer["model"]["merges"]) == 48900
     described = json.loads(run("info", "--json", model=str(merged)).stdout)
     assert described["layers"] == 30 and described["storage"]["bf16"]["tensors"] > 200, described
+    to_gguf = ["merge", "--adapter", out, "--output", merged, "--save-dtype", "q8_0"]
+    refused(run(*to_gguf), 2, "--save-dtype q8_0", "--format gguf")
+    refused(run(*to_gguf, "--format", "gguf", model=str(merged)), 1, "no GGUF file")
+    assert run(*to_gguf, "--format", "gguf").returncode == 0
+    question = ["--prompt", "What is the capital of France?", "--max-tokens", 8]
+    spoken = run("generate", *question, model=str(merged / "model.gguf"))
+    assert spoken.stdout == run("generate", *question, "--adapter", out).stdout, spoken.stdout
 
 
 def case_three_ways_to_start():

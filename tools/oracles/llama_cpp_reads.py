@@ -3,14 +3,15 @@
 
     llama_cpp_reads.py TOOL MODEL.gguf ADAPTER MERGED --library build/lib/libefficientai.so
 
-MERGED is the folder that `merge --save-dtype f32` made of MODEL and ADAPTER; `make interop` makes both. It needs
+MERGED is the folder where `merge --save-dtype f32` left MODEL with ADAPTER as safetensors and as GGUF; `make interop` makes both. It needs
 llama-cpp-python and numpy; docs/testing.md, "Other tools", says how to build that environment. Three proofs:
 
   tokens     N_LINES lines of tokenizer_lines.py, by MODEL's tokenizer: the same ids
   types      a random model with rows long enough for every type, as GGUF by our writer in every type it has for weights:
              in f32 the logits that we get from the file it was made of, else those from the same file
   merged     MERGED as GGUF in the types that its rows allow, on PROMPTS. In f32 our logits are those of MODEL with ADAPTER
-             beside it, in which neither merge nor the writer has a part; else ours of the same file
+             beside it, in which neither merge nor the writer has a part; else ours of the same file. So are those of
+             the GGUF file in MERGED
 
 llama.cpp computes with less than f32 where the weights have less: it rounds what is multiplied with f16 weights to f16,
 with bf16 to bf16, with quantized weights to 8 bits in blocks of 32 or 256. That, not the file, is what ALLOWED is for:
@@ -193,7 +194,8 @@ def check_merged(args, lib, work):
     beside = our_logits(args.tool, args.model, texts, "--adapter", args.adapter)
     change = errors(our_logits(args.tool, args.model, texts), beside)[-1]
     print(f"{'good' if change > CHANGE else 'TOO LITTLE'}: the adapter moves the logits by {change:.2g}")
-    good = change > CHANGE
+    good = judge("merge --format gguf", "f32", 1, beside, their_logits(args.merged / "model.gguf", texts), beside)
+    good = change > CHANGE and good
     for kind in [*ALLOWED, *(name for name, block in QUANTIZED.items() if block <= MERGED_BLOCK)]:
         path = work / f"merged-{kind}.gguf"
         write(lib, path, args.model, args.merged / "model.safetensors", kind)
