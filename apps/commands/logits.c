@@ -103,13 +103,6 @@ static eai_status parse_ids(int32_t **ids, size_t *n, const char *text, eai_erro
     }
 }
 
-static eai_precision precision_of(const char *dtype)
-{
-    if (strcmp(dtype, "int8") == 0)
-        return EAI_PRECISION_INT8;
-    return strcmp(dtype, "bf16") == 0 ? EAI_PRECISION_BF16 : EAI_PRECISION_F32;
-}
-
 /* Runs the model over the ids and writes the file. */
 static eai_status write_logits(const logits_args *a, const eai_model *model, const int32_t *ids,
                                size_t n_ids, eai_error *err)
@@ -124,7 +117,8 @@ static eai_status write_logits(const logits_args *a, const eai_model *model, con
     size_t n;
 
     opts.n_threads = (int)a->threads;
-    opts.precision = precision_of(a->dtype);
+    if (!eai_precision_from_name(&opts.precision, a->dtype))
+        return eai_error_set(err, EAI_ERR_USAGE, "--dtype %s: f32, bf16 or int8", a->dtype);
     st = eai_backend_open(&backend, "cpu", &opts, err);
     if (st == EAI_OK && a->adapter)
         st = eai_adapter_load(&adapter, model, a->adapter, err);

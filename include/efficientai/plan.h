@@ -36,6 +36,10 @@ typedef enum eai_precision {
                           rounded to 8 bits with a scale for each 32 elements; all else as AUTO */
 } eai_precision;
 
+/* "auto", "f32", "bf16" or "int8"; false for any other. */
+EAI_API bool eai_precision_from_name(eai_precision *out, const char *name);
+EAI_API const char *eai_precision_name(eai_precision p);
+
 typedef struct eai_backend_opts {
     int n_threads; /* 0: all cores */
     eai_precision precision;

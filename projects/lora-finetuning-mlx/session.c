@@ -32,15 +32,6 @@ void session_catch_interrupt(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-static eai_precision precision_of(const char *dtype)
-{
-    if (strcmp(dtype, "f32") == 0)
-        return EAI_PRECISION_F32;
-    if (strcmp(dtype, "int8") == 0)
-        return EAI_PRECISION_INT8;
-    return strcmp(dtype, "bf16") == 0 ? EAI_PRECISION_BF16 : EAI_PRECISION_AUTO;
-}
-
 /* A place where no trace can be written is known before the work. */
 static eai_status open_profile(session *s, const char *path, eai_error *err)
 {
@@ -56,8 +47,10 @@ eai_status session_open_model(session *s, const session_args *args, eai_error *e
 {
     eai_backend_opts opts = EAI_BACKEND_OPTS_INIT;
     opts.n_threads = (int)args->threads;
-    opts.precision = precision_of(args->dtype);
     memset(s, 0, sizeof(*s));
+    if (!eai_precision_from_name(&opts.precision, args->dtype))
+        return eai_error_set(err, EAI_ERR_USAGE, "--dtype %s: auto, f32, bf16 or int8",
+                             args->dtype);
     eai_status st = eai_hub_resolve(&s->path, args->model, err);
     if (st == EAI_OK && args->check)
         st = eai_hub_check(args->model, err);

@@ -18,6 +18,29 @@ static const struct {
     {"reference", reference__open},
 };
 
+static const char *const precisions[] = {
+    [EAI_PRECISION_AUTO] = "auto",
+    [EAI_PRECISION_F32] = "f32",
+    [EAI_PRECISION_BF16] = "bf16",
+    [EAI_PRECISION_INT8] = "int8",
+};
+
+bool eai_precision_from_name(eai_precision *out, const char *name)
+{
+    for (size_t i = 0; i < sizeof(precisions) / sizeof(precisions[0]); i++) {
+        if (strcmp(precisions[i], name) == 0) {
+            *out = (eai_precision)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *eai_precision_name(eai_precision p)
+{
+    return precisions[p];
+}
+
 eai_status eai_backend_open(eai_backend **out, const char *name, const eai_backend_opts *opts,
                             eai_error *err)
 {

@@ -177,24 +177,9 @@ CPU_INLINE scales scales_mxfp4(const uint8_t *p, unsigned at)
     return (scales){{d, d}, {0, 0}};
 }
 
-CPU_INLINE b32 codes_q2_k(const uint8_t *p, unsigned at)
-{
-    return bits_q2_k(p, at);
-}
-
 CPU_INLINE b32 codes_q3_k(const uint8_t *p, unsigned at)
 {
     return bits_q3_k(p, at, 0);
-}
-
-CPU_INLINE b32 codes_q4_k(const uint8_t *p, unsigned at)
-{
-    return bits_q4_k(p, at);
-}
-
-CPU_INLINE b32 codes_q5_k(const uint8_t *p, unsigned at)
-{
-    return bits_q5_k(p, at);
 }
 
 CPU_INLINE scales scales_q5_k(const uint8_t *p, unsigned at)

@@ -101,10 +101,7 @@ static void describe(cpu_backend *b, const char *isa)
     int threads = b->base.n_threads;
     snprintf(b->base.isa, sizeof(b->base.isa), "%s", isa);
     snprintf(b->base.description, sizeof(b->base.description), "cpu %s, %d thread%s, %s", isa,
-             threads, threads == 1 ? "" : "s",
-             b->int8   ? "int8"
-             : b->bf16 ? "bf16"
-                       : "f32");
+             threads, threads == 1 ? "" : "s", eai_precision_name(b->base.precision));
 }
 
 /* Who chose the instruction set. */

@@ -391,7 +391,7 @@ CPU_INLINE v32 scale_halves(v32 x, scales s)
 
 /* Each of the k-quants is its numbers q, less a constant where they are centred, and its scales;
  * products in 8 bits are made of the same (codes.inc.c). */
-CPU_INLINE b32 bits_q2_k(const uint8_t *p, unsigned at)
+CPU_INLINE b32 codes_q2_k(const uint8_t *p, unsigned at)
 {
     return take_bits(p + 16 + 32 * (at / 4), 2 * (at % 4), 3);
 }
@@ -408,7 +408,7 @@ CPU_INLINE scales scales_q2_k(const uint8_t *p, unsigned at)
 
 CPU_INLINE v32 load32_q2_k(const uint8_t *p, unsigned at)
 {
-    return scale_halves(widen_b32(bits_q2_k(p, at)), scales_q2_k(p, at));
+    return scale_halves(widen_b32(codes_q2_k(p, at)), scales_q2_k(p, at));
 }
 
 /* Scale k of q3_K, whose 12 bytes begin at p. */
@@ -459,17 +459,17 @@ CPU_INLINE scales scales_q4_k(const uint8_t *p, unsigned at)
     return (scales){{d, d}, {low, low}};
 }
 
-CPU_INLINE b32 bits_q4_k(const uint8_t *p, unsigned at)
+CPU_INLINE b32 codes_q4_k(const uint8_t *p, unsigned at)
 {
     return take_bits(p + 16 + 32 * (at / 2), 4 * (at % 2), 15);
 }
 
 CPU_INLINE v32 load32_q4_k(const uint8_t *p, unsigned at)
 {
-    return scale_halves(widen_b32(bits_q4_k(p, at)), scales_q4_k(p, at));
+    return scale_halves(widen_b32(codes_q4_k(p, at)), scales_q4_k(p, at));
 }
 
-CPU_INLINE b32 bits_q5_k(const uint8_t *p, unsigned at)
+CPU_INLINE b32 codes_q5_k(const uint8_t *p, unsigned at)
 {
     const uint8_t *nibbles = p + 48 + 32 * (at / 2);
     return join_bits(take_bits(nibbles, 4 * (at % 2), 15), take_bits(p + 16, at, 1), 4, 0);
@@ -477,7 +477,7 @@ CPU_INLINE b32 bits_q5_k(const uint8_t *p, unsigned at)
 
 CPU_INLINE v32 load32_q5_k(const uint8_t *p, unsigned at)
 {
-    return scale_halves(widen_b32(bits_q5_k(p, at)), scales_q4_k(p, at));
+    return scale_halves(widen_b32(codes_q5_k(p, at)), scales_q4_k(p, at));
 }
 
 CPU_INLINE b32 bits_q6_k(const uint8_t *p, unsigned at, uint8_t less)
