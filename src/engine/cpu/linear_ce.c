@@ -19,7 +19,7 @@
 /* Tokens; their logits take CHUNK * vocabulary * 4 bytes. The weights are unpacked for each chunk
  * anew, so that larger ones are quicker, but they must stay small beside what a step of so many
  * tokens needs otherwise. */
-#define CHUNK     256
+#define CHUNK     512
 #define CHUNK_FEW 128 /* ... for steps of less than: */
 #define MANY      1024
 
