@@ -358,7 +358,7 @@ void eai_profile_print(const eai_profile *p, FILE *out)
 
 static void put_event(eai_strbuf *b, const event *e, const kind *k)
 {
-    double seconds = e->seconds > 0 ? e->seconds : 1;
+    double seconds = e->seconds > 0 ? (double)e->seconds : 1;
     eai_strbuf_text(b, "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":");
     eai_strbuf_json_string(b, eai_op_get(k->op)->name);
     eai_strbuf_printf(b, ",\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"scope\":", 1e6 * e->begin,

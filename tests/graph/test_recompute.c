@@ -100,7 +100,7 @@ static int count(const eai_plan *plan, const char *name)
     fclose(out);
     snprintf(line, sizeof(line), "\n  %-16s ", name);
     const char *row = strstr(text, line);
-    int found = row ? atoi(row + strlen(line)) : 0;
+    int found = row ? (int)strtol(row + strlen(line), NULL, 10) : 0;
     free(text);
     return found;
 }

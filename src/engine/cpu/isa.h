@@ -34,6 +34,9 @@
  * the compiler would take minutes a file. */
 #if defined(EAI_SMALL_CODE)
 #define CPU_INLINE static inline
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wpass-failed" /* loops over arguments cannot be unrolled */
+#endif
 #else
 #define CPU_INLINE static inline __attribute__((always_inline))
 #endif
