@@ -9,7 +9,6 @@
 #include <jansson.h>
 
 #include <efficientai/adapter.h>
-#include <efficientai/generate.h>
 
 #include "support/tiny_llama.h"
 
@@ -194,16 +193,6 @@ static const float *get_delta(const char *linear, void *ud)
     return NULL;
 }
 
-static void get_logits(float *out, const eai_model *m, const eai_adapter *a)
-{
-    eai_error err = EAI_ERROR_INIT;
-    int32_t ids[N_IDS];
-    eai_backend *backend = tiny_backend();
-    hash_fill_integers(ids, HASH_STREAM_IDS, 5, N_IDS, TINY_VOCAB);
-    assert_ok(eai_generate_logits(out, m, a, backend, ids, N_IDS, &err), &err);
-    eai_backend_close(backend);
-}
-
 static void test_graph_adds_the_product(void **state)
 {
     (void)state;
@@ -217,12 +206,12 @@ static void test_graph_adds_the_product(void **state)
     for (int i = 0; i < 2; i++) {
         eai_adapter *a = make_adapter(tiny.model, targets[i], 3);
         /* B is zero: the base model, exactly as without an adapter */
-        get_logits(expected, tiny.model, NULL);
-        get_logits(logits, tiny.model, a);
+        tiny_generate_logits(expected, tiny.model, NULL, N_IDS);
+        tiny_generate_logits(logits, tiny.model, a, N_IDS);
         assert_close(logits, expected, N_IDS * TINY_VOCAB, 1e-6, 1e-6);
         fill_b(a, 0.3);
         tiny_llama_logits(expected, tiny.model, ids, N_IDS, get_delta, a);
-        get_logits(logits, tiny.model, a);
+        tiny_generate_logits(logits, tiny.model, a, N_IDS);
         assert_close(logits, expected, N_IDS * TINY_VOCAB, 3e-5, 3e-5);
         eai_adapter_free(a);
     }
@@ -289,7 +278,7 @@ static void test_dropout_follows_the_seed(void **state)
     run_dropout(one, &tiny, a, 1);
     run_dropout(again, &tiny, a, 1);
     run_dropout(two, &tiny, a, 2);
-    get_logits(plain, tiny.model, a);
+    tiny_generate_logits(plain, tiny.model, a, N_IDS);
     assert_close(off, plain, N_IDS * TINY_VOCAB, 1e-6, 1e-6);
     assert_memory_equal(one, again, sizeof(one));
     assert_memory_not_equal(one, two, sizeof(one));
@@ -634,7 +623,7 @@ static void check_merge(eai_dtype base, bool tied, eai_dtype dtype, double toler
     tiny_llama_open(&tiny, base, tied);
     eai_adapter *a = make_adapter(tiny.model, "all", 4);
     fill_b(a, 0.3);
-    get_logits(unmerged, tiny.model, a);
+    tiny_generate_logits(unmerged, tiny.model, a, N_IDS);
 
     assert_ok(eai_adapter_merge(a, tiny.model, dir, dtype, &err), &err);
     assert_ok(eai_weights_open(&w, join(dir, "model.safetensors"), &err), &err);
@@ -651,7 +640,7 @@ static void check_merge(eai_dtype base, bool tied, eai_dtype dtype, double toler
     assert_non_null(class);
     assert_string_equal(class, "LlamaForCausalLM"); /* transformers chooses by it */
     json_decref(config);
-    get_logits(merged, m, NULL);
+    tiny_generate_logits(merged, m, NULL, N_IDS);
     assert_close(merged, unmerged, N_IDS * TINY_VOCAB, tolerance, tolerance);
     eai_model_free(m);
     eai_weights_close(w);

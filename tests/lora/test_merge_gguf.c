@@ -3,7 +3,6 @@
 #include "support/eai_test.h"
 
 #include <efficientai/adapter.h>
-#include <efficientai/generate.h>
 
 #include "support/tiny_llama.h"
 
@@ -78,16 +77,6 @@ static void close_bench(bench *b)
     eai_test_remove_folder(b->dir);
 }
 
-static void get_logits(float *out, const eai_model *m, const eai_adapter *a)
-{
-    eai_error err = EAI_ERROR_INIT;
-    int32_t ids[N_IDS];
-    eai_backend *backend = tiny_backend();
-    hash_fill_integers(ids, HASH_STREAM_IDS, 5, N_IDS, TINY_VOCAB);
-    assert_ok(eai_generate_logits(out, m, a, backend, ids, N_IDS, &err), &err);
-    eai_backend_close(backend);
-}
-
 static void check_metadata(const eai_weights *w, int64_t file_type)
 {
     int64_t i;
@@ -117,7 +106,7 @@ static void check_merge(eai_dtype base, bool tied, eai_dtype dtype, int64_t file
     bench b;
 
     open_bench(&b, base, tied);
-    get_logits(side_by_side, b.model, b.adapter);
+    tiny_generate_logits(side_by_side, b.model, b.adapter, N_IDS);
     assert_ok(eai_adapter_merge_gguf(b.adapter, b.model, b.path, dtype, &err), &err);
     assert_ok(eai_weights_open(&w, b.path, &err), &err);
     check_metadata(w, file_type);
@@ -129,7 +118,7 @@ static void check_merge(eai_dtype base, bool tied, eai_dtype dtype, int64_t file
         assert_int_equal(t->dtype, kept ? own : dtype);
     }
     assert_ok(eai_model_load(&m, w, &err), &err);
-    get_logits(merged, m, NULL);
+    tiny_generate_logits(merged, m, NULL, N_IDS);
     double largest = 0;
     for (int i = 0; i < N_IDS * TINY_VOCAB; i++)
         largest = eai_test_worse(largest, fabs((double)side_by_side[i]));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <efficientai/convert.h>
+#include <efficientai/generate.h>
 
 #include "support/eai_test.h"
 
@@ -352,6 +353,18 @@ eai_backend *tiny_backend(void)
     eai_backend_opts opts = {.n_threads = 2, .precision = EAI_PRECISION_F32};
     assert_ok(eai_backend_open(&b, name && *name ? name : "cpu", &opts, &err), &err);
     return b;
+}
+
+void tiny_generate_logits(float *logits, const eai_model *m, const eai_adapter *a, size_t n)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_backend *backend = tiny_backend();
+    int32_t *ids = malloc(n * sizeof(*ids));
+    assert_non_null(ids);
+    hash_fill_integers(ids, HASH_STREAM_IDS, 5, n, TINY_VOCAB);
+    assert_ok(eai_generate_logits(logits, m, a, backend, ids, n, &err), &err);
+    free(ids);
+    eai_backend_close(backend);
 }
 
 int32_t *tiny_input(const eai_plan *plan, const char *name)

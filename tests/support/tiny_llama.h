@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <efficientai/adapter.h>
 #include <efficientai/model.h>
 #include <efficientai/plan.h>
 #include <efficientai/weights.h>
@@ -65,6 +66,9 @@ void tiny_llama_logits(float *logits, const eai_model *m, const int32_t *ids, si
 
 /* The backend that tests use: $EFFICIENTAI_TEST_BACKEND, else "cpu", in f32 with 2 threads. */
 eai_backend *tiny_backend(void);
+
+/* logits [n, vocabulary] of `n` ids by formula, on tiny_backend; `a` may be NULL. */
+void tiny_generate_logits(float *logits, const eai_model *m, const eai_adapter *a, size_t n);
 
 /* Input `name` of a plan; fails the test when there is none. */
 int32_t *tiny_input(const eai_plan *plan, const char *name);
