@@ -113,13 +113,14 @@ static bool reads_b_in_place(const cpu_gemm_table *g, const cpu_product *p)
 }
 
 /* Several tasks a thread, so that a thread that was held up does not hold up the rest. But each
- * reads all of the packed A: if that is long, as few as there are threads. */
+ * reads all of the packed A: if that is long, as few as there can be, the same number for each. */
 static int64_t choose_columns(const blocking *how, const cpu_product *p, int threads)
 {
     const cpu_gemm_table *g = how->g;
     bool is_long = how->group_k < p->k;
     int64_t most = is_long ? 2 * g->nc : g->nc;
-    int64_t tasks = is_long ? threads : 3 * threads;
+    int64_t tasks =
+        is_long ? cpu__round_up(cpu__divide_up(p->n, most), threads) : (int64_t)3 * threads;
     int64_t columns = cpu__round_up(cpu__divide_up(p->n, tasks), CPU_BLOCK);
     return cpu__min(cpu__round_up(columns, g->nr), most);
 }
