@@ -55,5 +55,7 @@ cmake --build build-arm64/toolkit -j "${JOBS:-2}"
 cd build-arm64/toolkit
 EFFICIENTAI_CACHE=$PWD/no-model
 export EFFICIENTAI_CACHE
+EFFICIENTAI_TEST_NATIVE=1
+export EFFICIENTAI_TEST_NATIVE
 run_tests max "$@"
 [ $# -gt 0 ] || [ -n "${CPU:-}" ] || run_tests cortex-a72 -R '^(unit\.engine\.(gemm|int8)|ops\.check\.(scalar|neon.*))$'

@@ -1,6 +1,6 @@
 /* Tables of instruction sets that the machine need not have: the same sources, with the few
  * instructions that no vector extension expresses replaced by plain C (gemm_emulated.c,
- * CMakeLists.txt). */
+ * CMakeLists.txt). $EFFICIENTAI_TEST_NATIVE leaves them out. */
 #ifndef GEMM_EMULATED_H
 #define GEMM_EMULATED_H
 
