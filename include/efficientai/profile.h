@@ -10,8 +10,8 @@
  *     eai_backend_set_profile(backend, NULL);
  *     eai_profile_free(p);
  *
- * A step is timed from its start to its end, all threads together; the clock is read once a step,
- * which costs some 50 ns. FLOPs are those of eai_plan_flops: upper bounds where data decides. Bytes
+ * A step is timed from its start to its end, all threads together; the time in which it is entered
+ * here counts for none. FLOPs are those of eai_plan_flops: upper bounds where data decides. Bytes
  * are those of a step's operands, each once; a step that reads them several times moves more.
  * Thread-safety: a profile belongs to one backend at a time and may be read while no plan runs. */
 #ifndef EAI_PROFILE_H

@@ -97,6 +97,7 @@ const eai_option generate_options[] = {
      .max = 9e15,
      .group = "Sampling"},
     SESSION_FORWARD_OPTIONS(generate_args),
+    SESSION_PROFILE_OPTION(generate_args),
     {0},
 };
 

@@ -87,10 +87,13 @@ eai_status session_open(session *s, const session_args *args, eai_error *err)
 eai_status session_end(session *s, const session_args *args, const eai_command_context *ctx,
                        eai_status st, eai_error *err)
 {
-    if (!s->profile || st != EAI_OK)
+    eai_error second = EAI_ERROR_INIT;
+    if (!s->profile || (st != EAI_OK && st != EAI_ERR_CANCELLED))
         return st;
     eai_profile_print(s->profile, ctx->progress);
-    return eai_profile_write_trace(s->profile, args->profile, err);
+    eai_status wrote =
+        eai_profile_write_trace(s->profile, args->profile, st == EAI_OK ? err : &second);
+    return st == EAI_OK ? wrote : st;
 }
 
 void session_close(session *s)

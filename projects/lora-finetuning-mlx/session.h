@@ -44,6 +44,14 @@ typedef struct session_args {
         .offset = SESSION_OPTION(owner, adapter), .value_name = "DIR",                             \
         .help = "folder of an adapter in the PEFT layout"                                          \
     }
+/* Of commands that end with session_end. */
+#define SESSION_PROFILE_OPTION(owner)                                                              \
+    {                                                                                              \
+        .name = "profile", .type = EAI_OPT_PATH, .offset = SESSION_OPTION(owner, profile),         \
+        .value_name = "FILE",                                                                      \
+        .help = "time every operation: a table at the end, a Chrome trace in FILE",                \
+        .group = "Machine"                                                                         \
+    }
 /* Of commands that compute no gradient, with products in 8 bits, and of the others. */
 #define SESSION_FORWARD_OPTIONS(owner)                                                             \
     SESSION_DTYPE_OPTIONS(owner, "auto|f32|bf16|int8",                                             \
@@ -63,12 +71,6 @@ typedef struct session_args {
      .min = 0,                                                                                     \
      .max = 1024,                                                                                  \
      .group = "Machine"},                                                                          \
-        {.name = "profile",                                                                        \
-         .type = EAI_OPT_PATH,                                                                     \
-         .offset = SESSION_OPTION(owner, profile),                                                 \
-         .value_name = "FILE",                                                                     \
-         .help = "time every operation: a table at the end, a Chrome trace in FILE",               \
-         .group = "Machine"},                                                                      \
     {                                                                                              \
         .name = "dtype", .type = EAI_OPT_ENUM, .offset = SESSION_OPTION(owner, dtype),             \
         .default_value = "auto", .value_name = "TYPE", .choices = types, .help = text,             \
@@ -90,8 +92,8 @@ eai_status session_open(session *s, const session_args *args, eai_error *err);
 /* The same without the tokenizer, for commands that read no text. */
 eai_status session_open_model(session *s, const session_args *args, eai_error *err);
 void session_close(session *s);
-/* After the work, whose status is st: prints the profile and writes its trace where these were
- * asked for. Returns the status of the whole. */
+/* After the work, whose status is st, done or interrupted: prints the profile and writes its trace
+ * where these were asked for. Returns the status of the whole. */
 eai_status session_end(session *s, const session_args *args, const eai_command_context *ctx,
                        eai_status st, eai_error *err);
 

@@ -270,6 +270,7 @@ const eai_option train_options[] = {
      .max = 1e6,
      .group = "Validation and checkpoints"},
     SESSION_MACHINE_OPTIONS(train_args),
+    SESSION_PROFILE_OPTION(train_args),
     {0},
 };
 

@@ -1,5 +1,6 @@
-/* See profile.h. A kind of step is its operation, scope, types and shapes; kinds are found by a
- * hash table, events are numbers of kinds with times. */
+/* See profile.h. A kind of step is its operation, parameters, scope, types and shapes; kinds are
+ * found by a hash table (what has the same hash of 64 bits counts as the same), events are numbers
+ * of kinds with times. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,7 @@ static uint64_t hash_step(const eai_step *s)
         h = hash_operand(h, &s->in[i]);
     for (int i = 0; i < s->n_out; i++)
         h = hash_operand(h, &s->out[i]);
+    h = hash_bytes(h, &s->params, sizeof(s->params));
     return hash_bytes(h, s->scope, strlen(s->scope));
 }
 

@@ -157,6 +157,7 @@ def case_profile():
     row = next(line for line in done.stderr.splitlines() if line.startswith("  total "))
     assert int(row.split()[1]) == len(events), row
     refused(run("generate", "--prompt", "hi", "--max-tokens", 1, "--profile", WORK / "no/trace.json"), 1, "no/trace.json")
+    refused(run("merge", "--adapter", WORK, "--output", WORK, "--profile", trace), 2, "--profile")
 
 
 def files_in(folder):
