@@ -249,20 +249,29 @@ double graph__profile_step(eai_profile *p, const eai_step *s, double begin)
 /* ---- Reports
  * -------------------------------------------------------------------------------------- */
 
-static void add_kind(eai_profile_totals *t, const kind *k)
+static eai_profile_totals totals_of(const kind *k)
 {
-    t->seconds += k->seconds;
-    t->least += k->least * (double)k->calls;
-    t->flops += k->flops * (double)k->calls;
-    t->bytes += k->bytes * (double)k->calls;
-    t->steps += k->calls;
+    double calls = (double)k->calls;
+    return (eai_profile_totals){k->seconds, k->least * calls, k->flops * calls, k->bytes * calls,
+                                k->calls};
+}
+
+static void add_totals(eai_profile_totals *t, const eai_profile_totals *more)
+{
+    t->seconds += more->seconds;
+    t->least += more->least;
+    t->flops += more->flops;
+    t->bytes += more->bytes;
+    t->steps += more->steps;
 }
 
 void eai_profile_get_totals(eai_profile_totals *out, const eai_profile *p)
 {
     *out = (eai_profile_totals){0};
-    for (size_t i = 0; i < p->n_kinds; i++)
-        add_kind(out, &p->kinds[i]);
+    for (size_t i = 0; i < p->n_kinds; i++) {
+        eai_profile_totals t = totals_of(&p->kinds[i]);
+        add_totals(out, &t);
+    }
 }
 
 /* A row of a table: all kinds of the same name. */
@@ -284,15 +293,6 @@ static int by_time(const void *x, const void *y)
     double a = ((const row *)x)->t.seconds;
     double b = ((const row *)y)->t.seconds;
     return a < b ? 1 : a > b ? -1 : by_name(x, y);
-}
-
-static void add_totals(eai_profile_totals *t, const eai_profile_totals *more)
-{
-    t->seconds += more->seconds;
-    t->least += more->least;
-    t->flops += more->flops;
-    t->bytes += more->bytes;
-    t->steps += more->steps;
 }
 
 /* Rows of the same name become one; the longest comes first. */
@@ -332,8 +332,7 @@ static void fill_rows(row *rows, const eai_profile *p, bool shapes)
 {
     for (size_t i = 0; i < p->n_kinds; i++) {
         const kind *k = &p->kinds[i];
-        rows[i] = (row){eai_op_get(k->op)->name, shapes ? k->shapes : "", {0}};
-        add_kind(&rows[i].t, k);
+        rows[i] = (row){eai_op_get(k->op)->name, shapes ? k->shapes : "", totals_of(k)};
     }
 }
 

@@ -30,8 +30,8 @@
 
 #define V EAI_ISA_WIDTH
 
-/* A variant a constant argument is what makes the tiles quick. With a sanitizer's checks in each
- * the compiler would take minutes a file. */
+/* A copy for each constant argument is what makes the tiles quick. With a sanitizer's checks in
+ * every copy the compiler would take minutes a file. */
 #if defined(EAI_SMALL_CODE)
 #define CPU_INLINE static inline
 #if defined(__clang__)
