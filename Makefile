@@ -25,7 +25,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora interop fuzz fuzz-all arm64 clean
+.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora bench-generate interop fuzz fuzz-all arm64 clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -89,14 +89,18 @@ tsan: setup ## every test with the thread sanitizer, but those labelled slow (TS
 coverage: setup ## line coverage of the tests, a page in build-coverage/report; fails below 85 % of src/
 	@JOBS=$(JOBS) sh tools/coverage.sh $(ARGS)
 
-bench: build ## GFLOP/s of products: instruction sets, storage types, shapes (ARGS='--threads 1')
-	@build/tests/bench_products $(ARGS)
+bench: command ## GFLOP/s of products: every instruction set, storage types, shapes (ARGS='--threads 1')
+	@$(EFFICIENTAI) bench gemm --isas all --layout both $(ARGS)
 
 bench-loading: build model ## the share of checking in loading a model; fails above 1 % (ARGS='FILE...' for others)
 	@build/tests/bench_loading $(or $(ARGS),"$$($(EFFICIENTAI) models path)")
 
 bench-lora: command model ## LoRA training beside transformers + PEFT: tokens/s, memory, start (SHORT=1: once; ROUNDS=3)
 	@EFFICIENTAI_REQUIRE_PEERS=1 sh tools/peers.sh python3 tools/bench_lora.py --rounds $(or $(ROUNDS),3) \
+		$(if $(SHORT),--short) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+bench-generate: build model ## prompts and generation beside llama.cpp and transformers (SHORT=1: once; ROUNDS=3)
+	@EFFICIENTAI_REQUIRE_PEERS=1 sh tools/peers.sh python3 tools/bench_generate.py --rounds $(or $(ROUNDS),3) \
 		$(if $(SHORT),--short) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 interop: build ## proofs by PEFT, transformers and others that they read our files and we theirs

@@ -24,6 +24,7 @@ const eai_command *const core_commands[] = {
 
 const eai_project *const core_groups[] = {
     &group_models,
+    &group_bench,
     NULL,
 };
 

@@ -13,6 +13,7 @@ extern const eai_command command_completion;
 extern const eai_command command_info;
 extern const eai_command command_logits;
 extern const eai_command command_tokenize;
+extern const eai_project group_bench;
 extern const eai_project group_models;
 
 /* The rows of the tables in catalog.c; both end with NULL. */

@@ -25,7 +25,7 @@ LAYERS = [
     ["src/graph", "src/cli"],
     ["src/formats", "src/engine"],
     ["src/models", "src/lora", "src/train"],
-    ["src/generate", "src/evaluate", "src/compress", "src/diffusion", "src/vision", "src/meta",
+    ["src/generate", "src/evaluate", "src/bench", "src/compress", "src/diffusion", "src/vision", "src/meta",
      "src/federated", "src/evolve", "src/dspy", "src/knowledge", "src/mlops"],
     ["src/serve"],
     ["projects"],

@@ -10,8 +10,8 @@
  *     eai_generation_deinit(&out);
  *     eai_generator_free(gen);
  *
- * A prompt is taken in pieces of 512, 256, 64, 16 or 1 tokens, with one plan a size, made when
- * first needed; then tokens come one at a time. The cache is kept between runs: a prompt that
+ * A prompt is taken in pieces of 512, 256, 128, 64, 32, 16 or 1 tokens, with one plan a size, made
+ * when first needed; then tokens come one at a time. The cache is kept between runs: a prompt that
  * begins as the last one did (the same system text, say) only pays for the rest.
  *
  * Thread-safety: a generator belongs to one thread at a time; eai_generate_opts.cancel may be set

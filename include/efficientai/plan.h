@@ -56,8 +56,15 @@ EAI_API void eai_backend_close(eai_backend *b);
 EAI_API const char *eai_backend_describe(const eai_backend *b);
 EAI_API const char *eai_backend_isa(const eai_backend *b); /* "avx2" */
 EAI_API int eai_backend_threads(const eai_backend *b);
+/* The instruction sets that this machine has, the weakest first: what eai_backend_opts.isa may
+ * name. NULL beyond the last. Static. */
+EAI_API const char *eai_backend_isa_at(size_t i);
 EAI_API eai_precision
 eai_backend_precision(const eai_backend *b); /* F32, BF16 or INT8: what it really uses */
+/* FLOP/s of the instruction that large products are made of, on registers alone and with all
+ * threads: what no product can exceed. Takes a quarter of a second. 0: not known (reference, int8).
+ */
+EAI_API double eai_backend_measure_peak(eai_backend *b);
 
 /* Memory of a tensor as a plan sees it. */
 typedef struct eai_operand {

@@ -41,6 +41,16 @@ typedef struct eai_profile_totals {
 } eai_profile_totals;
 EAI_API void eai_profile_get_totals(eai_profile_totals *out, const eai_profile *p);
 
+/* The totals of an operation, or of one with the same shapes. */
+typedef struct eai_profile_row {
+    const char *op, *shapes; /* shapes "" where they are not told apart; the profile's */
+    eai_profile_totals totals;
+} eai_profile_row;
+/* All of them, the longest first: *n rows in new memory, freed with eai_free. */
+EAI_API EAI_CHECKED eai_status eai_profile_get_rows(eai_profile_row **out, size_t *n,
+                                                    const eai_profile *p, bool by_shapes,
+                                                    eai_error *err);
+
 /* Kinds of operations, then the shapes that take longest: calls, time, share, GFLOP/s, GB/s. */
 EAI_API void eai_profile_print(const eai_profile *p, FILE *out);
 /* Every step as an event, for chrome://tracing or ui.perfetto.dev. Those after the first million

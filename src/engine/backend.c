@@ -80,3 +80,8 @@ eai_precision eai_backend_precision(const eai_backend *b)
 {
     return b->precision;
 }
+
+double eai_backend_measure_peak(eai_backend *b)
+{
+    return b->ops->peak ? b->ops->peak(b) : 0;
+}

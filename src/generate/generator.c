@@ -21,7 +21,7 @@
 
 #include "base/banned.h"
 
-static const int64_t piece_sizes[] = {1, 16, 64, 256, 512};
+static const int64_t piece_sizes[] = {1, 16, 32, 64, 128, 256, 512};
 #define N_PIECES            ((int)(sizeof(piece_sizes) / sizeof(piece_sizes[0])))
 #define CONTEXT_DEFAULT_MAX 4096
 #define TEXT_BYTES_MAX      ((size_t)1 << 30)

@@ -57,6 +57,7 @@ typedef struct eai_backend_ops {
     void (*release)(eai_backend *b, void *p);
     eai_status (*run)(eai_backend *b, const eai_step *steps, size_t n, void *workspace,
                       eai_error *err);
+    double (*peak)(eai_backend *b); /* eai_backend_measure_peak; NULL: not known */
     void (*close)(eai_backend *b);
 } eai_backend_ops;
 

@@ -274,35 +274,29 @@ void eai_profile_get_totals(eai_profile_totals *out, const eai_profile *p)
     }
 }
 
-/* A row of a table: all kinds of the same name. */
-typedef struct row {
-    const char *op, *shapes;
-    eai_profile_totals t;
-} row;
-
 static int by_name(const void *x, const void *y)
 {
-    const row *a = x;
-    const row *b = y;
+    const eai_profile_row *a = x;
+    const eai_profile_row *b = y;
     int order = strcmp(a->op, b->op);
     return order ? order : strcmp(a->shapes, b->shapes);
 }
 
 static int by_time(const void *x, const void *y)
 {
-    double a = ((const row *)x)->t.seconds;
-    double b = ((const row *)y)->t.seconds;
+    double a = ((const eai_profile_row *)x)->totals.seconds;
+    double b = ((const eai_profile_row *)y)->totals.seconds;
     return a < b ? 1 : a > b ? -1 : by_name(x, y);
 }
 
 /* Rows of the same name become one; the longest comes first. */
-static size_t merge_rows(row *rows, size_t n)
+static size_t merge_rows(eai_profile_row *rows, size_t n)
 {
     size_t kept = 0;
     qsort(rows, n, sizeof(*rows), by_name);
     for (size_t i = 0; i < n; i++) {
         if (kept > 0 && by_name(&rows[kept - 1], &rows[i]) == 0)
-            add_totals(&rows[kept - 1].t, &rows[i].t);
+            add_totals(&rows[kept - 1].totals, &rows[i].totals);
         else
             rows[kept++] = rows[i];
     }
@@ -310,51 +304,58 @@ static size_t merge_rows(row *rows, size_t n)
     return kept;
 }
 
-static void print_row(FILE *out, const row *r, double all)
+eai_status eai_profile_get_rows(eai_profile_row **out, size_t *n, const eai_profile *p,
+                                bool by_shapes, eai_error *err)
 {
-    const eai_profile_totals *t = &r->t;
+    *n = 0;
+    *out = eai_alloc_array(p->n_kinds + 1, sizeof(**out));
+    if (!*out)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the table of a profile");
+    for (size_t i = 0; i < p->n_kinds; i++) {
+        const kind *k = &p->kinds[i];
+        (*out)[i] =
+            (eai_profile_row){eai_op_get(k->op)->name, by_shapes ? k->shapes : "", totals_of(k)};
+    }
+    *n = merge_rows(*out, p->n_kinds);
+    return EAI_OK;
+}
+
+static void print_row(FILE *out, const eai_profile_row *r, double all)
+{
+    const eai_profile_totals *t = &r->totals;
     double s = t->seconds > 0 ? t->seconds : 1;
     fprintf(out, "  %-16s %8zu %10.1f %10.1f %6.1f %9.1f %7.1f  %s\n", r->op, t->steps,
             1e3 * t->seconds, 1e3 * t->least, all > 0 ? 100 * t->seconds / all : 0,
             t->flops / s / 1e9, t->bytes / s / 1e9, r->shapes);
 }
 
-static void print_rows(FILE *out, row *rows, size_t n, size_t most, double all)
+static void print_rows(FILE *out, const eai_profile *p, bool by_shapes, size_t most, double all)
 {
-    n = merge_rows(rows, n);
+    eai_error err = EAI_ERROR_INIT;
+    eai_profile_row *rows;
+    size_t n;
+    if (eai_profile_get_rows(&rows, &n, p, by_shapes, &err) != EAI_OK) {
+        fprintf(out, "profile: %s\n", err.message);
+        return;
+    }
     fprintf(out, "  %-16s %8s %10s %10s %6s %9s %7s\n", "step", "calls", "ms", "least ms", "%",
             "GFLOP/s", "GB/s");
     for (size_t i = 0; i < n && i < most; i++)
         print_row(out, &rows[i], all);
-}
-
-static void fill_rows(row *rows, const eai_profile *p, bool shapes)
-{
-    for (size_t i = 0; i < p->n_kinds; i++) {
-        const kind *k = &p->kinds[i];
-        rows[i] = (row){eai_op_get(k->op)->name, shapes ? k->shapes : "", totals_of(k)};
-    }
+    eai_free(rows);
 }
 
 void eai_profile_print(const eai_profile *p, FILE *out)
 {
-    row *rows = eai_alloc_array(p->n_kinds + 1, sizeof(*rows));
-    row total = {"total", "", {0}};
-    if (!rows) {
-        fprintf(out, "profile: no memory for the table\n");
-        return;
-    }
-    eai_profile_get_totals(&total.t, p);
+    eai_profile_row total = {"total", "", {0}};
+    eai_profile_get_totals(&total.totals, p);
     fprintf(out, "profile: kinds of steps (least: had each step always taken its least time)\n");
-    fill_rows(rows, p, false);
-    print_rows(out, rows, p->n_kinds, SIZE_MAX, total.t.seconds);
-    print_row(out, &total, total.t.seconds);
+    print_rows(out, p, false, SIZE_MAX, total.totals.seconds);
+    print_row(out, &total, total.totals.seconds);
     fprintf(out, "shapes that take longest\n");
-    fill_rows(rows, p, true);
-    print_rows(out, rows, p->n_kinds, SHAPES_SHOWN, total.t.seconds);
+    print_rows(out, p, true, SHAPES_SHOWN, total.totals.seconds);
     if (p->n_lost > 0)
         fprintf(out, "%zu steps are missing: there was no memory for them\n", p->n_lost);
-    eai_free(rows);
 }
 
 static void put_event(eai_strbuf *b, const event *e, const kind *k)

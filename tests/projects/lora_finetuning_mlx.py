@@ -420,10 +420,10 @@ def main():
         try:
             case()
             passed += 1
-            print(f"ok      {name[5:]}")
+            print(f"ok      {name[5:]}", flush=True)
         except Exception as e:  # every case runs, whatever the one before did
             failed += 1
-            print(f"FAILED  {name[5:]}: {type(e).__name__}: {e}")
+            print(f"FAILED  {name[5:]}: {type(e).__name__}: {e}", flush=True)
     shutil.rmtree(WORK)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

@@ -67,6 +67,9 @@ SIGNATURES = {
     "eai_weights_set_floats": (I, [P, S, P, Z, P]),
     "eai_weights_set_strings": (I, [P, S, P, P]),
     "eai_weights_save_gguf": (I, [P, S, P, P]),
+    "eai_model_load": (I, [P, P, P]),
+    "eai_model_free": (None, [P]),
+    "eai_adapter_merge_gguf": (I, [P, P, S, I, P]),
 }
 
 

@@ -74,6 +74,7 @@ static const eai_backend_ops cpu_ops = {
     .alloc = alloc_memory,
     .release = release_memory,
     .run = run_steps,
+    .peak = cpu__peak,
     .close = close_backend,
 };
 

@@ -65,6 +65,9 @@ EAI_CHECKED eai_status cpu__find_isa(const cpu_isa **out, const char *name, eai_
 /* All rows, weakest first; tests walk through them. */
 const cpu_isa *cpu__isas(size_t *n);
 
+/* eai_backend_measure_peak: peak.c. */
+double cpu__peak(eai_backend *base);
+
 EAI_CHECKED eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error *err);
 
 #endif

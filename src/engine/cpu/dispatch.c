@@ -120,6 +120,15 @@ const cpu_isa *cpu__isas(size_t *n)
     return isas;
 }
 
+const char *eai_backend_isa_at(size_t i)
+{
+    for (size_t row = 0; row < N_ISAS; row++) {
+        if (isas[row].present() && i-- == 0)
+            return isas[row].name;
+    }
+    return NULL;
+}
+
 static void list_present(char *text, size_t size)
 {
     size_t used = 0;

@@ -84,6 +84,8 @@ struct cpu_gemm_table {
     /* Called by each thread before and after its tiles; NULL: nothing to do. */
     void (*begin)(void);
     void (*end)(void);
+    /* The tile's instruction n times, on registers alone; returns the FLOPs that this was. */
+    double (*spin)(int64_t n);
     /* Products of few rows: reads B once and keeps nothing of it. NULL: use another table's. */
     void (*dot)(const cpu_dot *d);
     /* Elements first .. first + n of a row in its storage type, as floats; both are multiples of

@@ -220,6 +220,7 @@ const cpu_gemm_table CPU_PASTE(cpu_gemm_, EAI_ISA_NAME) = {
     .pack_a = pack_a,
     .pack_b = pack_b,
     .tile = tile,
+    .spin = spin,
     .unpack =
         {
 #define ROW(id, name) [EAI_##id] = unpack_##name,

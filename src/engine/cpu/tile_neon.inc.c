@@ -77,3 +77,25 @@ static void tile(const cpu_tile *t)
     };
     fns[(t->m - 1) / 2][t->n > V](t);
 }
+
+/* Each sum is a factor of its own next value, so that nothing can be moved out of the loop. */
+static double spin(int64_t n)
+{
+    static const volatile uint64_t factor;
+    volatile vf sink;
+    vquads x = {factor, factor};
+    vf acc[12];
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++)
+        acc[i] = (vf){(float)i};
+    for (int64_t at = 0; at < n; at += 12) {
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++)
+            acc[i] = multiply_blocks(acc[i], x, (vquads)acc[i]);
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++)
+        sink = acc[i];
+    (void)sink;
+    return (double)((n + 11) / 12 * 12) * (2 * 4 * 4);
+}

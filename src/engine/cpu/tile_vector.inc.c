@@ -93,6 +93,28 @@ static void tile_in_parts(const cpu_tile *whole, int v, bool wide, bool by_row)
     }
 }
 
+/* Each sum is a factor of its own next value, so that nothing can be moved out of the loop. */
+static double spin(int64_t n)
+{
+    static const volatile number factor;
+    volatile vf sink;
+    number x = factor;
+    vf acc[12];
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++)
+        acc[i] = vf_set((float)i);
+    for (int64_t at = 0; at < n; at += 12) {
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++)
+            acc[i] = multiply_add(acc[i], &x, acc[i]);
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; i++)
+        sink = acc[i];
+    (void)sink;
+    return (double)((n + 11) / 12 * 12) * (2 * STEPS * V);
+}
+
 /* A whole tile, the usual case, is not copied: reading at once what was written in parts would wait
  * until the results of the tile before are out of the store buffer. */
 static void tile(const cpu_tile *t)

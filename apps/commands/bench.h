@@ -1,0 +1,126 @@
+/* What the commands of the group "bench" share: options, backends, the report. */
+#ifndef EAI_APPS_BENCH_H
+#define EAI_APPS_BENCH_H
+
+#include <jansson.h>
+
+#include <efficientai/bench.h>
+#include <efficientai/project.h>
+
+/* Embed as the first member of the arguments. */
+typedef struct bench_args {
+    const char *isa, *dtype;
+    int64_t threads, repeat;
+    bool json;
+} bench_args;
+
+#define BENCH_OPTIONS(owner, repeats)                                                              \
+    {.name = "repeat",                                                                             \
+     .type = EAI_OPT_INT,                                                                          \
+     .offset = offsetof(owner, bench.repeat),                                                      \
+     .default_value = repeats,                                                                     \
+     .value_name = "N",                                                                            \
+     .help = "turns; medians are printed",                                                         \
+     .min = 1,                                                                                     \
+     .max = 10000},                                                                                \
+        {.name = "json",                                                                           \
+         .type = EAI_OPT_FLAG,                                                                     \
+         .offset = offsetof(owner, bench.json),                                                    \
+         .help = "one JSON object on one line instead of the table"},                              \
+        {.name = "threads",                                                                        \
+         .key = 't',                                                                               \
+         .type = EAI_OPT_INT,                                                                      \
+         .offset = offsetof(owner, bench.threads),                                                 \
+         .default_value = "0",                                                                     \
+         .value_name = "N",                                                                        \
+         .help = "threads, 0: one a core",                                                         \
+         .min = 0,                                                                                 \
+         .max = 1024,                                                                              \
+         .group = "Machine"},                                                                      \
+        {.name = "dtype",                                                                          \
+         .type = EAI_OPT_ENUM,                                                                     \
+         .offset = offsetof(owner, bench.dtype),                                                   \
+         .default_value = "auto",                                                                  \
+         .value_name = "TYPE",                                                                     \
+         .choices = "auto|f32|bf16|int8",                                                          \
+         .help = "precision of products; auto: bf16 where the processor has it",                   \
+         .group = "Machine"},                                                                      \
+    {                                                                                              \
+        .name = "isa", .type = EAI_OPT_STRING, .offset = offsetof(owner, bench.isa),               \
+        .value_name = "NAME",                                                                      \
+        .help = "instruction set; default: $EFFICIENTAI_CPU_ISA, else the best",                   \
+        .group = "Machine"                                                                         \
+    }
+
+/* `isa` NULL: that of the arguments. */
+eai_status bench_open_backend(eai_backend **out, const bench_args *args, const char *isa,
+                              eai_error *err);
+
+/* The next word of a list "a,b,c" at *at, which moves on; false at the end. A word that is empty or
+ * longer than the buffer is cut to "" or to the buffer. */
+bool bench_next_word(char *word, size_t size, const char **at);
+
+/* {"bench": name, "version": .., "cpu": .., "backend": .., "isa": .., "dtype": .., "threads": ..,
+ * "peak_gflops": .., "rows": []}; NULL without memory. */
+json_t *bench_report(const char *name, const eai_backend *b, double peak);
+/* Appends {fields} to the rows of a report; takes `row`. */
+void bench_add_row(json_t *report, json_t *row);
+/* Prints and frees it: as JSON, or else as a table of the columns named in "title=key:FORMAT|..",
+ * FORMAT s for texts, else the number of decimals. */
+eai_status bench_print(json_t *report, const bench_args *args, const char *columns,
+                       const eai_command_context *ctx, eai_error *err);
+
+/* A model to measure: a known name, a file, or "random:SIZE[:TYPE]". */
+typedef struct bench_model {
+    const char *name;
+    eai_weights *weights;
+    eai_model *model;
+    double open_seconds;
+} bench_model;
+eai_status bench_model_open(bench_model *out, const char *name, eai_error *err);
+void bench_model_close(bench_model *m);
+/* Those named by the operands, or the default model: *n of them in new memory. */
+eai_status bench_models_open(bench_model **out, size_t *n, const eai_command_context *ctx,
+                             eai_error *err);
+void bench_models_close(bench_model *models, size_t n);
+#define BENCH_MODEL_USAGE "[MODEL ...]"
+#define BENCH_MODEL_HELP                                                                           \
+    "MODEL is a known model (efficientai models list), a file, a folder, or random:SIZE[:TYPE]: "  \
+    "random\nnumbers with the shapes of SmolLM2 135m, 360m or 1.7b, stored as TYPE (bf16). "       \
+    "Several take turns."
+
+/* ---- The commands, each in the file of its name
+ * -------------------------------------------------------- */
+
+typedef struct bench_gemm_args {
+    bench_args bench;
+    const char *shapes, *weights, *isas, *layout;
+} bench_gemm_args;
+extern const eai_option bench_gemm_options[];
+eai_status bench_gemm(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct bench_train_args {
+    bench_args bench;
+    int64_t batch_size, seq_len, rank;
+    const char *targets;
+    bool checkpoint_activations;
+} bench_train_args;
+extern const eai_option bench_train_options[];
+eai_status bench_train(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct bench_generate_args {
+    bench_args bench;
+    const char *prompts;
+    int64_t tokens;
+} bench_generate_args;
+extern const eai_option bench_generate_options[];
+eai_status bench_generate(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct bench_ops_args {
+    bench_args bench;
+    int64_t batch_size, seq_len, tokens;
+} bench_ops_args;
+extern const eai_option bench_ops_options[];
+eai_status bench_ops(const eai_command_context *ctx, const void *args, eai_error *err);
+
+#endif
