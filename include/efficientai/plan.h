@@ -31,7 +31,9 @@ typedef struct eai_plan eai_plan;
 typedef enum eai_precision {
     EAI_PRECISION_AUTO, /* bf16 products where the processor has them, else f32 */
     EAI_PRECISION_F32,
-    EAI_PRECISION_BF16, /* operands of large products rounded to bf16, sums in f32 */
+    EAI_PRECISION_BF16, /* operands of large products rounded to bf16, sums in f32; one or two rows
+                           times quantized weights are rounded to 16 bits with a scale for each 32
+                           elements, which is near f32 */
     EAI_PRECISION_INT8 /* inference: where the weights are of a quantized type, the other operand is
                           rounded to 8 bits with a scale for each 32 elements; all else as AUTO */
 } eai_precision;

@@ -1,8 +1,9 @@
-/* Products in 8 bits against float64, for each instruction set that this machine has and for those
- * of gemm_emulated.h that it need not have.
+/* Products in 8 bits, and of few rows in 16 ("fine"), against float64, for each instruction set
+ * that this machine has and for those of gemm_emulated.h that it need not have.
  *
  * Two kinds of input: rows that 8 bits hold exactly, where the product is as good as in f32, and
- * any rows, where the error is at most what rounding them costs: half a step for each element. */
+ * any rows, where the error is at most what rounding them costs: half a step for each element, and
+ * one and a half of the 256 times smaller steps of 16 bits, whose last code is missing. */
 #include <float.h>
 #include <math.h>
 
@@ -25,7 +26,8 @@ static const eai_dtype types[] = {
     CPU_INT8_FORMATS(ROW)
 #undef ROW
 };
-#define N_TYPES (sizeof(types) / sizeof(types[0]))
+#define N_TYPES   (sizeof(types) / sizeof(types[0]))
+#define FINE_ROWS (CPU_DOT_ROWS / 2)
 
 typedef struct product_case {
     int64_t m, n, k;
@@ -168,17 +170,23 @@ static void run_product(cpu_backend *be, matrices *x, const product_case *pc)
     eai_free(workspace);
 }
 
+static const cpu_int8_table *table_of(const cpu_backend *be)
+{
+    return be->int8 ? be->int8 : be->int16;
+}
+
 static void fail_at(const cpu_backend *be, const product_case *pc, int64_t i, float actual,
                     double expected, double allowed)
 {
-    fail_msg("%s, %d threads: [%d,%d] x [%d,%d] %s alpha %g c %d: element %d is %.9g, expected "
-             "%.9g +- %g",
-             be->int8->isa, be->base.n_threads, (int)pc->m, (int)pc->k, (int)pc->k, (int)pc->n,
-             eai_dtype_get(pc->dtype)->name, (double)pc->alpha, pc->c_in, (int)i, (double)actual,
-             expected, allowed);
+    fail_msg(
+        "%s, %s bits, %d threads: [%d,%d] x [%d,%d] %s alpha %g c %d: element %d is %.9g, expected "
+        "%.9g +- %g",
+        table_of(be)->isa, be->int8 ? "8" : "16", be->base.n_threads, (int)pc->m, (int)pc->k,
+        (int)pc->k, (int)pc->n, eai_dtype_get(pc->dtype)->name, (double)pc->alpha, pc->c_in, (int)i,
+        (double)actual, expected, allowed);
 }
 
-/* ---- One backend an instruction set, for each number of threads
+/* ---- One backend an instruction set, for each number of threads and of bits
  * ------------------------------------ */
 
 #define MAX_BACKENDS 64
@@ -203,13 +211,14 @@ static int open_backends(void **state)
         bool known = !isa->int8;
         for (size_t b = 0; b < n_backends; b++)
             known = known || backends[b].int8 == isa->int8;
-        for (size_t t = 0; !known && t < 2; t++) {
+        for (size_t t = 0; !known && t < 4; t++) {
             eai_error err = EAI_ERROR_INIT;
             cpu_backend *be = &backends[n_backends++];
             assert_true(n_backends < MAX_BACKENDS);
-            *be = (cpu_backend){.gemm = isa->gemm, .gemm_bf16 = isa->gemm_bf16, .int8 = isa->int8};
-            be->base.n_threads = threads[t];
-            assert_ok(eai_pool_create(&be->pool, threads[t], &err), &err);
+            *be = (cpu_backend){.gemm = isa->gemm, .gemm_bf16 = isa->gemm_bf16};
+            *(t < 2 ? &be->int8 : &be->int16) = isa->int8;
+            be->base.n_threads = threads[t % 2];
+            assert_ok(eai_pool_create(&be->pool, threads[t % 2], &err), &err);
         }
     }
     return 0;
@@ -235,9 +244,12 @@ static void check_product(const product_case *pc)
         matrices x = make_matrices(pc, exact);
         multiply(&x, pc);
         for (size_t b = 0; b < n_backends; b++) {
+            double rounding = exact ? 0 : backends[b].int8 ? 1 : 3.0 / 256;
+            if (!backends[b].int8 && pc->m > FINE_ROWS)
+                continue;
             run_product(&backends[b], &x, pc);
             for (int64_t i = 0; i < pc->m * pc->n; i++) {
-                double allowed = 1e-6 * x.size[i] + (exact ? 0 : x.rounding[i]);
+                double allowed = 1e-6 * x.size[i] + rounding * x.rounding[i];
                 if (!(fabs((double)x.c[i] - x.expected[i]) <= allowed))
                     fail_at(&backends[b], pc, i, x.c[i], x.expected[i], allowed);
             }
@@ -292,7 +304,9 @@ static void check_codes(cpu_backend *be)
     enum { K = 32 * 512 };
     size_t n;
     const cpu_int8_table *plain = cpu__isas(&n)[0].int8;
-    size_t bytes = CPU_INT8_BLOCK(1, 1);
+    bool fine = !be->int8;
+    int panel_rows = fine ? 2 : 1;
+    size_t bytes = CPU_INT8_BLOCK(panel_rows, 1);
     uint8_t *expected = take(K / 32, bytes);
     uint8_t *actual = take(K / 32, bytes);
     eai_rng rng;
@@ -300,8 +314,8 @@ static void check_codes(cpu_backend *be)
     float *x = make_floats(&rng, K);
     for (int i = 0; i < K; i++) /* halves, between two codes, and sizes of all kinds */
         x[i] = i % 2 ? ldexpf(x[i], i / 64 - 128) : (float)((int)(x[i] * 254)) / 2;
-    plain->quantize(expected, x, K, 1, 1, K, EAI_Q4_0);
-    be->int8->quantize(actual, x, K, 1, 1, K, EAI_Q4_0);
+    plain->quantize(expected, x, K, 1, panel_rows, K, EAI_Q4_0, fine);
+    table_of(be)->quantize(actual, x, K, 1, panel_rows, K, EAI_Q4_0, fine);
     assert_memory_equal(expected, actual, K / 32 * bytes);
     eai_free(expected);
     eai_free(actual);
@@ -320,6 +334,7 @@ static void check_special(cpu_backend *be)
     static const float specials[] = {NAN, INFINITY, -INFINITY, 1e-38f, FLT_MIN / 4, FLT_MAX / 8};
     for (size_t i = 0; i < N_TYPES * 2 * 6; i++) {
         product_case pc = {i % 2 ? 3 : 15, 37, 256, types[i / 2 % N_TYPES], NO_C, 1};
+        pc.m = be->int8 ? pc.m : FINE_ROWS;
         float special = specials[i / 2 / N_TYPES];
         matrices x = make_matrices(&pc, false);
         if (special < 1)
@@ -386,10 +401,10 @@ static void check_other_types(cpu_backend *be)
 {
     static const eai_dtype others[] = {EAI_F32, EAI_BF16, EAI_F16};
     for (size_t t = 0; t < sizeof(others) / sizeof(others[0]); t++) {
-        product_case pc = {20, 40, 96, others[t], NO_C, 1};
+        product_case pc = {be->int8 ? 20 : 1, 40, 96, others[t], NO_C, 1};
         matrices x = make_matrices(&pc, false);
         cpu_backend plain = *be;
-        plain.int8 = NULL;
+        plain.int8 = plain.int16 = NULL;
         run_product(&plain, &x, &pc);
         float *first = take(pc.m * pc.n, sizeof(float));
         memcpy(first, x.c, (size_t)(pc.m * pc.n) * sizeof(float));
@@ -417,12 +432,19 @@ static void test_backend(void **state)
     opts.isa = "scalar";
     assert_ok(eai_backend_open(&backend, "cpu", &opts, &err), &err);
     assert_null(((cpu_backend *)backend)->int8);
+    assert_null(((cpu_backend *)backend)->int16); /* f32 means f32 */
     eai_backend_close(backend);
     opts.precision = EAI_PRECISION_INT8;
     assert_ok(eai_backend_open(&backend, "cpu", &opts, &err), &err);
     assert_string_equal(eai_backend_describe(backend), "cpu scalar, 1 thread, int8");
     assert_int_equal(eai_backend_precision(backend), EAI_PRECISION_INT8);
     assert_non_null(((cpu_backend *)backend)->int8);
+    eai_backend_close(backend);
+    opts = EAI_BACKEND_OPTS_INIT;
+    opts.n_threads = 1;
+    assert_ok(eai_backend_open(&backend, "cpu", &opts, &err), &err);
+    bool bf16 = eai_backend_precision(backend) == EAI_PRECISION_BF16;
+    assert_int_equal(((cpu_backend *)backend)->int16 != NULL, bf16);
     eai_backend_close(backend);
 }
 

@@ -4,15 +4,16 @@
 typedef float dotf __attribute__((vector_size(BYTES_WIDTH)));
 #define DW (BYTES_WIDTH / 4)
 
+/* By halves. */
 CPU_INLINE float sum_dots(dotf x)
 {
-    float lane[DW];
-    memcpy(lane, &x, sizeof(x));
-    for (int w = DW / 2; w > 0; w /= 2) {
-        for (int i = 0; i < w; i++)
-            lane[i] += lane[i + w];
-    }
-    return lane[0];
+#if DW == 8
+    x += __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3);
+    x += __builtin_shufflevector(x, x, 2, 3, 0, 1, 2, 3, 0, 1);
+#else
+    x += __builtin_shufflevector(x, x, 2, 3, 0, 1);
+#endif
+    return x[0] + x[1];
 }
 
 CPU_INLINE float load_float(const uint8_t *p)
@@ -32,41 +33,68 @@ CPU_INLINE dots load_first(const uint8_t *p)
     return x;
 }
 
-/* sum += the product of 32 codes with row i of a block of A; m is the panel's rows. */
-CPU_INLINE dotf add_group32(dotf sum, b32 w, float d, const uint8_t *block, int i, const int m,
-                            const bool wide)
+/* A group's 32 codes times row i of a block of A. */
+CPU_INLINE dots multiply32(b32 w, const uint8_t *block, int i, const int rows, const bool wide)
 {
-    dots s = load_first(block + 36 * m + 4 * i);
+    dots s = load_first(block + 36 * rows + 4 * i);
     for (int j = 0; j < N_BYTES; j++) {
         bytes8 a;
         memcpy(&a, block + 32 * i + BYTES_WIDTH * j, sizeof(a));
         s = sum_bytes(s, w.part[j], a, wide);
     }
-    return sum + __builtin_convertvector(s, dotf) * (d * load_float(block + 32 * m + 4 * i));
+    return s;
+}
+
+/* sum += the product of 32 codes with row i of a block; rows: of the panel, of which the second
+ * half are low bytes where `fine`. */
+CPU_INLINE dotf add_group32(dotf sum, b32 w, float d, const uint8_t *block, int i, const int rows,
+                            const bool wide, const bool fine)
+{
+    dots s = multiply32(w, block, i, rows, wide);
+    if (fine)
+        s = s * 256 + multiply32(w, block, rows / 2 + i, rows, wide);
+    return sum + __builtin_convertvector(s, dotf) * (d * load_float(block + 32 * rows + 4 * i));
 }
 
 /* The same with a scale for each half of the codes. */
-CPU_INLINE dotf add_groups16(dotf sum, b32 w, const float d[2], const uint8_t *block, int i,
-                             const int m, const bool wide)
-{
-    const uint8_t *starts = block + 36 * m + 4 * i;
-    float da = load_float(block + 32 * m + 4 * i);
 #if BYTES_WIDTH == 16
-    for (int j = 0; j < 2; j++) {
-        bytes8 a;
-        memcpy(&a, block + 32 * i + 16 * j, sizeof(a));
-        dots s = sum_bytes(load_first(starts + 4 * m * j), w.part[j], a, wide);
-        sum += __builtin_convertvector(s, dotf) * (d[j] * da);
+CPU_INLINE dots multiply16(b32 w, const uint8_t *block, int i, const int rows, const int half,
+                           const bool wide)
+{
+    bytes8 a;
+    memcpy(&a, block + 32 * i + 16 * half, sizeof(a));
+    return sum_bytes(load_first(block + 36 * rows + 4 * (i + half * rows)), w.part[half], a, wide);
+}
+#else
+CPU_INLINE dots multiply16(b32 w, const uint8_t *block, int i, const int rows, const bool wide)
+{
+    bytes8 a;
+    memcpy(&a, block + 32 * i, sizeof(a));
+    dots first = load_first(block + 36 * rows + 4 * i);
+    dots last = load_first(block + 36 * rows + 4 * (i + rows));
+    dots s = __builtin_shufflevector(first, last, 0, 1, 2, 3, 8, 9, 10, 11);
+    return sum_bytes(s, w.part[0], a, wide);
+}
+#endif
+
+CPU_INLINE dotf add_groups16(dotf sum, b32 w, const float d[2], const uint8_t *block, int i,
+                             const int rows, const bool wide, const bool fine)
+{
+    float da = load_float(block + 32 * rows + 4 * i);
+#if BYTES_WIDTH == 16
+    for (int half = 0; half < 2; half++) {
+        dots s = multiply16(w, block, i, rows, half, wide);
+        if (fine)
+            s = s * 256 + multiply16(w, block, rows / 2 + i, rows, half, wide);
+        sum += __builtin_convertvector(s, dotf) * (d[half] * da);
     }
     return sum;
 #else
-    bytes8 a;
-    memcpy(&a, block + 32 * i, sizeof(a));
-    dots first = load_first(starts);
-    dots last = load_first(starts + 4 * m);
-    dots s = __builtin_shufflevector(first, last, 0, 1, 2, 3, 8, 9, 10, 11);
+    dots s = multiply16(w, block, i, rows, wide);
+    if (fine)
+        s = s * 256 + multiply16(w, block, rows / 2 + i, rows, wide);
     dotf scale = {d[0], d[0], d[0], d[0], d[1], d[1], d[1], d[1]};
-    return sum + __builtin_convertvector(sum_bytes(s, w.part[0], a, wide), dotf) * (scale * da);
+    return sum + __builtin_convertvector(s, dotf) * (scale * da);
 #endif
 }
 
@@ -84,21 +112,24 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
 /* One routine a type and number of rows: m is a constant after inlining. */
 #define DEFINE_DOT(id, name, group, zero, has_m, wide)                                             \
     CPU_INLINE void add_##name(dotf sum[CPU_DOT_ROWS], float low[CPU_DOT_ROWS], const uint8_t *w,  \
-                               unsigned at, const uint8_t *block, const int m)                     \
+                               unsigned at, const uint8_t *block, const int m, const bool fine)    \
     {                                                                                              \
         b32 codes = codes_##name(w, at);                                                           \
         scales s = scales_##name(w, at);                                                           \
+        const int rows = fine ? 2 * m : m;                                                         \
         for (int j = 0; j < N_BYTES; j++)                                                          \
             codes.part[j] = make_operand(codes.part[j], wide);                                     \
         for (int i = 0; i < m; i++) {                                                              \
-            sum[i] = (group) == 32 ? add_group32(sum[i], codes, s.d[0], block, i, m, wide)         \
-                                   : add_groups16(sum[i], codes, s.d, block, i, m, wide);          \
+            sum[i] = (group) == 32                                                                 \
+                         ? add_group32(sum[i], codes, s.d[0], block, i, rows, wide, fine)          \
+                         : add_groups16(sum[i], codes, s.d, block, i, rows, wide, fine);           \
             for (int g = 0; (has_m) && g < 32 / (group); g++)                                      \
-                low[i] += s.m[g] * load_float(block + 36 * m + 4 * ((32 / (group) + g) * m + i));  \
+                low[i] +=                                                                          \
+                    s.m[g] * load_float(block + 36 * rows + 4 * ((32 / (group) + g) * rows + i));  \
         }                                                                                          \
     }                                                                                              \
     CPU_INLINE void dot_columns_##name(const cpu_int8_dot *d, int64_t n, int64_t step,             \
-                                       const int m, const int columns)                             \
+                                       const int m, const bool fine, const int columns)            \
     {                                                                                              \
         const uint8_t *w = d->b->data + (size_t)(d->n0 + n) * d->b->row_bytes;                     \
         const uint8_t *block = d->panel;                                                           \
@@ -115,8 +146,8 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
             _Pragma("GCC unroll 8") for (unsigned at = 0; at < PARTS_##id; at++)                   \
             {                                                                                      \
                 for (int c = 0; c < columns; c++)                                                  \
-                    add_##name(sum[c], low[c], w + c * apart, at, block, m);                       \
-                block += CPU_INT8_BLOCK(m, 32 / (group));                                          \
+                    add_##name(sum[c], low[c], w + c * apart, at, block, m, fine);                 \
+                block += CPU_INT8_BLOCK(fine ? 2 * m : m, 32 / (group));                           \
             }                                                                                      \
         }                                                                                          \
         for (int c = 0; c < columns; c++) {                                                        \
@@ -124,40 +155,56 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
                 finish_dot(d, i, n + c * step, sum_dots(sum[c][i]) + low[c][i]);                   \
         }                                                                                          \
     }                                                                                              \
-    CPU_INLINE void dot_rows_##name(const cpu_int8_dot *d, const int m)                            \
+    CPU_INLINE void dot_rows_##name(const cpu_int8_dot *d, const int m, const bool fine)           \
     {                                                                                              \
         int64_t step = d->n / DOT_COLUMNS(m);                                                      \
         for (int64_t n = 0; n < step; n++)                                                         \
-            dot_columns_##name(d, n, step, m, DOT_COLUMNS(m));                                     \
+            dot_columns_##name(d, n, step, m, fine, DOT_COLUMNS(m));                               \
         if (step * DOT_COLUMNS(m) < d->n)                                                          \
-            dot_columns_##name(d, d->n - 1, 0, m, 1);                                              \
+            dot_columns_##name(d, d->n - 1, 0, m, fine, 1);                                        \
     }                                                                                              \
     static void dot_##name##_1(const cpu_int8_dot *d)                                              \
     {                                                                                              \
-        dot_rows_##name(d, 1);                                                                     \
+        dot_rows_##name(d, 1, false);                                                              \
     }                                                                                              \
     static void dot_##name##_2(const cpu_int8_dot *d)                                              \
     {                                                                                              \
-        dot_rows_##name(d, 2);                                                                     \
+        dot_rows_##name(d, 2, false);                                                              \
     }                                                                                              \
     static void dot_##name##_3(const cpu_int8_dot *d)                                              \
     {                                                                                              \
-        dot_rows_##name(d, 3);                                                                     \
+        dot_rows_##name(d, 3, false);                                                              \
     }                                                                                              \
     static void dot_##name##_4(const cpu_int8_dot *d)                                              \
     {                                                                                              \
-        dot_rows_##name(d, 4);                                                                     \
+        dot_rows_##name(d, 4, false);                                                              \
+    }                                                                                              \
+    static void dot_##name##_fine_1(const cpu_int8_dot *d)                                         \
+    {                                                                                              \
+        dot_rows_##name(d, 1, true);                                                               \
+    }                                                                                              \
+    static void dot_##name##_fine_2(const cpu_int8_dot *d)                                         \
+    {                                                                                              \
+        dot_rows_##name(d, 2, true);                                                               \
     }
 CPU_INT8_FORMATS(DEFINE_DOT)
 #undef DEFINE_DOT
 
+typedef void (*dot_fn)(const cpu_int8_dot *d);
+
 static void dot(const cpu_int8_dot *d)
 {
-    static void (*const fns[EAI_DTYPE_COUNT][CPU_DOT_ROWS])(const cpu_int8_dot *) = {
+    static const dot_fn plain[EAI_DTYPE_COUNT][CPU_DOT_ROWS] = {
 #define ROW(id, name, group, zero, has_m, wide)                                                    \
     [EAI_##id] = {dot_##name##_1, dot_##name##_2, dot_##name##_3, dot_##name##_4},
         CPU_INT8_FORMATS(ROW)
 #undef ROW
     };
-    fns[d->b->dtype][d->m - 1](d);
+    static const dot_fn fine[EAI_DTYPE_COUNT][CPU_DOT_ROWS / 2] = {
+#define ROW(id, name, group, zero, has_m, wide)                                                    \
+    [EAI_##id] = {dot_##name##_fine_1, dot_##name##_fine_2},
+        CPU_INT8_FORMATS(ROW)
+#undef ROW
+    };
+    (d->fine ? fine[d->b->dtype][d->m - 1] : plain[d->b->dtype][d->m - 1])(d);
 }

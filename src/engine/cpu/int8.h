@@ -8,6 +8,10 @@
  *     da * d * (sum q * code - zero * sum q)  +  m * da * sum q
  * where the first bracket is exact in 32-bit integers, which start at "- zero * sum q".
  *
+ * Few rows can be had in 16 bits: a = da * (256 * high + low), two bytes that are two rows of the
+ * panel, multiplied with the same codes. That costs one more product of bytes and is nearly as
+ * exact as f32.
+ *
  * A is quantized once a product, into panels of so many rows; then either columns of C are dot
  * products with rows of B, unpacked in registers (few rows), or B is unpacked a strip of columns at
  * a time, and tiles of all rows read it. Types meet instruction sets in one routine a type, which
@@ -36,7 +40,8 @@
 
 /* A panel of A: for each block of 32 steps of K the codes of its rows, then floats da, then for
  * each group of the block "- zero * sum q" as integers and "da * sum q" as floats, a number a row.
- */
+ * In 16 bits the first half of the rows are the high bytes, the others the low ones; the floats are
+ * the high ones'. */
 #define CPU_INT8_BLOCK(rows, groups)                                                               \
     (((size_t)(rows)*32 + (size_t)(rows) * (4 + 8 * (size_t)(groups)) + 31) / 32 * 32)
 
@@ -45,8 +50,9 @@ typedef struct cpu_int8_dot {
     float *y;
     const float *y_in; /* NULL, or with y's stride; may be y */
     int64_t ldy;
-    const uint8_t *panel; /* of m rows */
-    int m;                /* 1 .. CPU_DOT_ROWS */
+    const uint8_t *panel; /* of m rows, in 16 bits of 2 m */
+    int m;                /* 1 .. CPU_DOT_ROWS, in 16 bits .. CPU_DOT_ROWS / 2 */
+    bool fine;            /* in 16 bits */
     const cpu_gemm_b *b;
     int64_t n0, n, k;
     float alpha;
@@ -69,9 +75,9 @@ struct cpu_int8_table {
     const char *isa;
     int mr, nr;
     /* Quantizes m rows of A, x[i * ldx ...], into a panel of `rows` rows (those beyond m are zeros)
-     * for dot or, where rows is mr, for tile. */
+     * for dot or, where rows is mr, for tile; `fine`: in 16 bits, rows is 2 m. */
     void (*quantize)(uint8_t *panel, const float *x, int64_t ldx, int m, int rows, int64_t k,
-                     eai_dtype dtype);
+                     eai_dtype dtype, bool fine);
     void (*dot)(const cpu_int8_dot *d);
     /* Unpacks columns n0 .. n0 + n of C, at most nr, steps k0 .. k0 + k, into a strip; k0 and k are
      * whole blocks of the type. */

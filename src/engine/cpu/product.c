@@ -14,7 +14,7 @@
  * Products of a transposed A with few columns of B (its gradient) are computed as their transposes:
  * then both are read in place, row by row.
  * Products of few rows, with rows of B along K (decoding), are dot products and need no scratch.
- * What a backend in 8 bits computes in 8 bits goes to product_int8.c, at the entry.
+ * What is computed in 8 or 16 bits goes to product_int8.c, at the entry.
  *
  * Each element of C is summed in the same order however the work is cut: the result does not depend
  * on the number of threads. */
@@ -576,10 +576,7 @@ static void dot_task(void *ud, size_t task, int thread)
 static void run_dot(cpu_backend *be, job *j)
 {
     const cpu_product *p = j->p;
-    int64_t bytes = p->b.row_bytes > 0 ? (int64_t)p->b.row_bytes : 1;
-    int64_t share = cpu__divide_up(p->n, 4 * be->base.n_threads);
-    int64_t least = cpu__divide_up(CPU_DOT_BYTES, bytes);
-    j->how.columns = share > least ? share : least;
+    j->how.columns = cpu__dot_columns(p->n, p->b.row_bytes, be->base.n_threads);
     cpu__run_tasks(be, j->how.serial, dot_task, j, cpu__divide_up(p->n, j->how.columns));
 }
 

@@ -1,7 +1,8 @@
 /* Products of quantized weights in 8-bit integers: blocking and threads around the routines of an
  * instruction set.
  *
- * Rows of A are quantized first (int8.h), in groups of at most A_LIMIT bytes. Then
+ * Rows of A are quantized first (int8.h), in groups of at most A_LIMIT bytes; where the backend
+ * does not ask for 8 bits, one or two rows in 16 ("fine"), and nothing else comes here. Then
  *     few rows    columns of C are dot products; each thread takes some, and reads its rows of B
  *                 once
  *     more rows   each thread takes strips of nr columns, unpacks one into its scratch, in blocks
@@ -33,6 +34,8 @@ static const struct {
 
 /* How a product is carried out; a function of shapes, types and the backend alone. */
 typedef struct blocking {
+    const cpu_int8_table *t;
+    bool fine;
     bool dot;
     bool serial;        /* too small for several threads */
     int rows;           /* of a panel */
@@ -47,7 +50,6 @@ typedef struct blocking {
 
 typedef struct job {
     const cpu_product *p;
-    const cpu_int8_table *t;
     blocking how;
     uint8_t *panels, *strips;
     int64_t m0, m;     /* the group */
@@ -57,23 +59,22 @@ typedef struct job {
 
 bool cpu__int8_takes(const cpu_backend *be, const cpu_product *p)
 {
-    return be->int8 && formats[p->b.dtype].group > 0 && p->b.along_k && p->a.col == 1 && p->m > 0 &&
+    bool wanted = be->int8 || (be->int16 && p->m <= CPU_DOT_ROWS / 2);
+    return wanted && formats[p->b.dtype].group > 0 && p->b.along_k && p->a.col == 1 && p->m > 0 &&
            p->n > 0 && p->k > 0;
 }
 
 static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
 {
-    const cpu_int8_table *t = be->int8;
+    const cpu_int8_table *t = be->int8 ? be->int8 : be->int16;
     int groups = 32 / formats[p->b.dtype].group;
-    int64_t threads = be->base.n_threads;
-    blocking how = {.dot = p->m <= CPU_DOT_ROWS};
+    blocking how = {.t = t, .fine = !be->int8, .dot = p->m <= CPU_DOT_ROWS};
     how.serial = p->m * p->n * p->k < CPU_SERIAL_WORK;
-    how.rows = how.dot ? (int)p->m : t->mr;
+    how.rows = !how.dot ? t->mr : how.fine ? 2 * (int)p->m : (int)p->m;
     how.block_bytes = CPU_INT8_BLOCK(how.rows, groups);
     how.panel_bytes = how.block_bytes * (size_t)(p->k / 32);
     if (how.dot) {
-        int64_t least = cpu__divide_up(CPU_DOT_BYTES, (int64_t)p->b.row_bytes);
-        how.columns = cpu__max(cpu__divide_up(p->n, 4 * threads), least);
+        how.columns = cpu__dot_columns(p->n, p->b.row_bytes, be->base.n_threads);
         how.group_m = p->m;
         how.a_bytes = cpu__align(how.panel_bytes);
         return how;
@@ -93,19 +94,25 @@ size_t cpu__int8_workspace(const cpu_backend *be, const cpu_product *p)
     return how.a_bytes + how.strip_bytes * (size_t)be->base.n_threads;
 }
 
+/* A panel of m rows of A, from row i of the group on. */
+static void quantize(const job *j, uint8_t *panel, int64_t i, int64_t m)
+{
+    const cpu_product *p = j->p;
+    j->how.t->quantize(panel, p->a.data + (j->m0 + i) * p->a.row, p->a.row, (int)m, j->how.rows,
+                       p->k, p->b.dtype, j->how.fine);
+}
+
 /* Quantizes some panels of the group. */
 static void quantize_task(void *ud, size_t task, int thread)
 {
-    job *j = ud;
-    const cpu_product *p = j->p;
+    const job *j = ud;
     int rows = j->how.rows;
     int64_t first = (int64_t)task * PANELS;
     int64_t last = cpu__min(first + PANELS, cpu__divide_up(j->m, rows));
     (void)thread;
     for (int64_t i = first; i < last; i++)
-        j->t->quantize(j->panels + (size_t)i * j->how.panel_bytes,
-                       p->a.data + (j->m0 + i * rows) * p->a.row, p->a.row,
-                       (int)cpu__min(rows, j->m - i * rows), rows, p->k, p->b.dtype);
+        quantize(j, j->panels + (size_t)i * j->how.panel_bytes, i * rows,
+                 cpu__min(rows, j->m - i * rows));
 }
 
 /* ---- Few rows
@@ -122,6 +129,7 @@ static void dot_task(void *ud, size_t task, int thread)
         .ldy = p->ldc,
         .panel = j->panels,
         .m = (int)p->m,
+        .fine = j->how.fine,
         .b = &p->b,
         .n0 = n0,
         .n = cpu__min(j->how.columns, p->n - n0),
@@ -129,13 +137,12 @@ static void dot_task(void *ud, size_t task, int thread)
         .alpha = p->alpha,
     };
     (void)thread;
-    j->t->dot(&d);
+    j->how.t->dot(&d);
 }
 
 static void run_dot(cpu_backend *be, job *j)
 {
-    j->m = j->p->m;
-    quantize_task(j, 0, 0); /* waking a thread would take longer */
+    quantize(j, j->panels, 0, j->p->m); /* waking a thread would take longer */
     cpu__run_tasks(be, j->how.serial, dot_task, j, cpu__divide_up(j->p->n, j->how.columns));
 }
 
@@ -166,7 +173,7 @@ static void multiply_strip(const job *j, const uint8_t *strip, int64_t i0, int64
                      (size_t)(k0 / 32) * j->how.block_bytes,
             .strip = strip,
         };
-        j->t->tile(&t);
+        j->how.t->tile(&t);
     }
 }
 
@@ -183,7 +190,7 @@ static void strip_task(void *ud, size_t task, int thread)
         return;
     for (int64_t k0 = 0; k0 < p->k; k0 += KC) {
         int64_t k = cpu__min(KC, p->k - k0);
-        j->t->pack(strip, &p->b, n0, n, k0, k);
+        j->how.t->pack(strip, &p->b, n0, n, k0, k);
         multiply_strip(j, strip, i0, m, n0, n, k0, k);
     }
 }
@@ -213,7 +220,7 @@ static void run_strips(cpu_backend *be, job *j)
 
 void cpu__int8_product(cpu_backend *be, const cpu_product *p, void *workspace)
 {
-    job j = {.p = p, .t = be->int8, .how = choose_blocking(be, p), .panels = workspace};
+    job j = {.p = p, .how = choose_blocking(be, p), .panels = workspace};
     j.strips = j.panels + j.how.a_bytes;
     if (j.how.dot)
         run_dot(be, &j);

@@ -6,10 +6,34 @@
 
 #define SMALLEST 1e-35f /* what is smaller is zero: 127 / x would overflow */
 
-static void quantize32(uint8_t *codes, float *d, int32_t sum[2], const float *x)
+/* 32 elements as bytes: of each element the nearest, then, where `fine`, 256 times what is left. */
+typedef struct quantized {
+    float d; /* of the last bytes */
+    uint8_t codes[2][32];
+    int32_t sum[2][2]; /* of the codes, by halves */
+} quantized;
+
+static void round32(quantized *q, int digit, const vf part[N_PARTS], vf left[N_PARTS])
+{
+    vi rounded[N_PARTS];
+    vi total[2] = {{0}, {0}};
+    for (int i = 0; i < N_PARTS; i++) {
+        rounded[i] = round_lanes(part[i]);
+        vi above = rounded[i] > 127; /* half a step may be 128 of the next */
+        vi below = rounded[i] < -127;
+        rounded[i] = (rounded[i] & ~(above | below)) | (above & 127) | (below & -127);
+        left[i] = (part[i] - __builtin_convertvector(rounded[i], vf)) * 256.0f;
+        total[i * V / 16] += rounded[i];
+    }
+    store_bytes(q->codes[digit], rounded);
+    q->sum[digit][0] = sum_integers(total[0]);
+    q->sum[digit][1] = sum_integers(total[1]);
+}
+
+static void quantize32(quantized *q, const float *x, bool fine)
 {
     vf part[N_PARTS];
-    vi rounded[N_PARTS];
+    vf left[N_PARTS];
     vi most = {0};
     for (int i = 0; i < N_PARTS; i++) {
         part[i] = vf_load(x + V * i);
@@ -18,22 +42,16 @@ static void quantize32(uint8_t *codes, float *d, int32_t sum[2], const float *x)
         most = (size & more) | (most & ~more);
     }
     float largest = eai_f32_from_bits((uint32_t)largest_lane(most));
-    if (!(largest <= FLT_MAX) || largest < SMALLEST) {
-        memset(codes, 0, 32);
-        sum[0] = sum[1] = 0;
-        *d = largest < SMALLEST ? 0.0f : NAN;
+    *q = (quantized){.d = largest < SMALLEST ? 0.0f : NAN};
+    if (!(largest <= FLT_MAX) || largest < SMALLEST)
         return;
-    }
     float inverse = 127.0f / largest;
-    vi total[2] = {{0}, {0}};
-    for (int i = 0; i < N_PARTS; i++) {
-        rounded[i] = round_lanes(part[i] * inverse);
-        total[i * V / 16] += rounded[i];
-    }
-    store_bytes(codes, rounded);
-    sum[0] = sum_integers(total[0]);
-    sum[1] = sum_integers(total[1]);
-    *d = largest / 127.0f;
+    for (int i = 0; i < N_PARTS; i++)
+        part[i] *= inverse;
+    round32(q, 0, part, left);
+    if (fine)
+        round32(q, 1, left, part);
+    q->d = largest / (fine ? 127.0f * 256.0f : 127.0f);
 }
 
 static const struct {
@@ -56,30 +74,41 @@ CPU_INLINE void store_codes(uint8_t *block, int i, const uint8_t codes[32], bool
         memcpy(block + i / VR * VR * 32 + (s * VR + i % VR) * STEP, codes + s * STEP, STEP);
 }
 
+/* What stands behind the codes of a block: of row i da, and a number for each group and row. */
+static void store_sums(uint8_t *block, const quantized *q, int i, int rows, int groups, int zero,
+                       bool fine)
+{
+    memcpy(block + 32 * rows + 4 * i, &q->d, sizeof(q->d));
+    for (int g = 0; g < groups; g++) {
+        int32_t sum[2];
+        for (int digit = 0; digit < (fine ? 2 : 1); digit++) {
+            sum[digit] = groups == 1 ? q->sum[digit][0] + q->sum[digit][1] : q->sum[digit][g];
+            int32_t start = -zero * sum[digit];
+            int row = i + digit * rows / 2;
+            memcpy(block + 36 * rows + 4 * (g * rows + row), &start, sizeof(start));
+        }
+        float scaled = q->d * (float)(fine ? 256 * sum[0] + sum[1] : sum[0]);
+        memcpy(block + 36 * rows + 4 * ((groups + g) * rows + i), &scaled, sizeof(scaled));
+    }
+}
+
 static void quantize(uint8_t *panel, const float *x, int64_t ldx, int m, int rows, int64_t k,
-                     eai_dtype dtype)
+                     eai_dtype dtype, bool fine)
 {
     const int groups = int8_formats[dtype].groups;
     const int zero = int8_formats[dtype].zero;
     const bool paired = VR > 1 && rows == MR;
     size_t step = CPU_INT8_BLOCK(rows, groups);
-    for (int i = 0; i < rows; i++) {
+    for (int i = 0; i < (fine ? m : rows); i++) {
         uint8_t *block = panel;
         for (int64_t at = 0; at < k; at += 32, block += step) {
-            uint8_t codes[32] = {0};
-            float d = 0;
-            int32_t sum[2] = {0, 0};
+            quantized q = {0};
             if (i < m)
-                quantize32(codes, &d, sum, x + i * ldx + at);
-            store_codes(block, i, codes, paired);
-            sum[0] += groups == 1 ? sum[1] : 0;
-            memcpy(block + 32 * rows + 4 * i, &d, sizeof(d));
-            for (int g = 0; g < groups; g++) {
-                int32_t start = -zero * sum[g];
-                float scaled = d * (float)sum[g];
-                memcpy(block + 36 * rows + 4 * (g * rows + i), &start, sizeof(start));
-                memcpy(block + 36 * rows + 4 * ((groups + g) * rows + i), &scaled, sizeof(scaled));
-            }
+                quantize32(&q, x + i * ldx + at, fine);
+            store_codes(block, i, q.codes[0], paired);
+            if (fine)
+                store_codes(block, rows / 2 + i, q.codes[1], paired);
+            store_sums(block, &q, i, rows, groups, zero, fine);
         }
     }
 }
