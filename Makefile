@@ -25,12 +25,12 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora bench-generate interop fuzz fuzz-all arm64 clean
+.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora bench-generate instructions interop fuzz fuzz-all arm64 clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
 	@echo
-	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ': .*## ' '/^[a-z0-9-]+: .*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "First steps: make demo, then $(EFFICIENTAI) --help. More in README.md and CONTRIBUTING.md."
 
@@ -102,6 +102,11 @@ bench-lora: command model ## LoRA training beside transformers + PEFT: tokens/s,
 bench-generate: build model ## prompts and generation beside llama.cpp and transformers (SHORT=1: once; ROUNDS=3)
 	@EFFICIENTAI_REQUIRE_PEERS=1 sh tools/peers.sh python3 tools/bench_generate.py --rounds $(or $(ROUNDS),3) \
 		$(if $(SHORT),--short) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+instructions: configure ## count those of fixed work under valgrind; fails when it takes over 5 % more (ARGS=--accept)
+	@sh tools/setup.sh instructions
+	@cmake --build build -j $(JOBS) --target workloads
+	@python3 tools/count_instructions.py $(ARGS) || [ $$? -eq 77 ]
 
 interop: build ## proofs by PEFT, transformers and others that they read our files and we theirs
 	@sh tools/peers.sh python3 tools/interop.py $(ARGS)

@@ -6,6 +6,7 @@
 #   tools/setup.sh lint         clang-tidy, shellcheck and codespell, for `make tidy`
 #   tools/setup.sh clang        clang, for `make clang`
 #   tools/setup.sh peers        Python's venv, for `make interop` and `make bench-lora`
+#   tools/setup.sh instructions valgrind, for `make instructions` (macOS has none, and skips it)
 #   tools/setup.sh fuzz         clang with libFuzzer, for `make fuzz`
 #   tools/setup.sh arm64        cross compiler and emulator, for `make arm64` (Debian only)
 #
@@ -43,6 +44,9 @@ clang             |command -v clang-14 || command -v clang      |clang-14       
 peers_needs='
 venv              |python3 -c "import venv, ensurepip"          |python3-venv      |python3
 '
+instructions_needs='
+valgrind          |have_valgrind                                |valgrind          |
+'
 fuzz_needs='
 clang             |command -v clang-14 || command -v clang      |clang-14          |llvm
 libFuzzer         |have_fuzzer                                  |libclang-rt-14-dev|llvm
@@ -63,6 +67,10 @@ have_pip() {
 
 have_clang_format() {
     command -v clang-format-14 || clang-format --version | grep -q 'version 14\.'
+}
+
+have_valgrind() {
+    command -v valgrind || [ "$(uname -s)" = Darwin ]
 }
 
 have_fuzzer() {
@@ -167,9 +175,10 @@ format) needs=$format_needs ;;
 lint) needs=$lint_needs ;;
 clang) needs=$clang_needs ;;
 peers) needs=$peers_needs ;;
+instructions) needs=$instructions_needs ;;
 fuzz) needs=$fuzz_needs ;;
 arm64) needs=$arm64_needs ;;
-*) fail "unknown group '$1': build, format, lint, clang, peers, fuzz or arm64" ;;
+*) fail "unknown group '$1': build, format, lint, clang, peers, instructions, fuzz or arm64" ;;
 esac
 
 system=$(uname -s)
