@@ -13,16 +13,11 @@ typedef struct quantized {
     int32_t sum[2][2]; /* of the codes, by halves */
 } quantized;
 
-static void round32(quantized *q, int digit, const vf part[N_PARTS], vf left[N_PARTS])
+static void round32(quantized *q, int digit, vi rounded[N_PARTS], const vf part[N_PARTS])
 {
-    vi rounded[N_PARTS];
     vi total[2] = {{0}, {0}};
     for (int i = 0; i < N_PARTS; i++) {
         rounded[i] = round_lanes(part[i]);
-        vi above = rounded[i] > 127; /* half a step may be 128 of the next */
-        vi below = rounded[i] < -127;
-        rounded[i] = (rounded[i] & ~(above | below)) | (above & 127) | (below & -127);
-        left[i] = (part[i] - __builtin_convertvector(rounded[i], vf)) * 256.0f;
         total[i * V / 16] += rounded[i];
     }
     store_bytes(q->codes[digit], rounded);
@@ -30,10 +25,20 @@ static void round32(quantized *q, int digit, const vf part[N_PARTS], vf left[N_P
     q->sum[digit][1] = sum_integers(total[1]);
 }
 
+/* 256 times what rounding left, within what bytes hold: half a step would be 128 of the next. */
+CPU_INLINE vf magnify(vf x, vi rounded)
+{
+    vf left = (x - __builtin_convertvector(rounded, vf)) * 256.0f;
+    vi above = left > 127.0f;
+    vi below = left < -127.0f;
+    return (vf)(((vi)left & ~(above | below)) | (above & (vi)vf_set(127)) |
+                (below & (vi)vf_set(-127)));
+}
+
 static void quantize32(quantized *q, const float *x, bool fine)
 {
     vf part[N_PARTS];
-    vf left[N_PARTS];
+    vi rounded[N_PARTS];
     vi most = {0};
     for (int i = 0; i < N_PARTS; i++) {
         part[i] = vf_load(x + V * i);
@@ -42,16 +47,21 @@ static void quantize32(quantized *q, const float *x, bool fine)
         most = (size & more) | (most & ~more);
     }
     float largest = eai_f32_from_bits((uint32_t)largest_lane(most));
-    *q = (quantized){.d = largest < SMALLEST ? 0.0f : NAN};
-    if (!(largest <= FLT_MAX) || largest < SMALLEST)
+    if (!(largest <= FLT_MAX) || largest < SMALLEST) {
+        *q = (quantized){.d = largest < SMALLEST ? 0.0f : NAN};
         return;
+    }
     float inverse = 127.0f / largest;
     for (int i = 0; i < N_PARTS; i++)
         part[i] *= inverse;
-    round32(q, 0, part, left);
-    if (fine)
-        round32(q, 1, left, part);
-    q->d = largest / (fine ? 127.0f * 256.0f : 127.0f);
+    round32(q, 0, rounded, part);
+    q->d = largest / 127.0f;
+    if (!fine)
+        return;
+    for (int i = 0; i < N_PARTS; i++)
+        part[i] = magnify(part[i], rounded[i]);
+    round32(q, 1, rounded, part);
+    q->d = largest / (127.0f * 256.0f);
 }
 
 static const struct {
@@ -102,9 +112,11 @@ static void quantize(uint8_t *panel, const float *x, int64_t ldx, int m, int row
     for (int i = 0; i < (fine ? m : rows); i++) {
         uint8_t *block = panel;
         for (int64_t at = 0; at < k; at += 32, block += step) {
-            quantized q = {0};
+            quantized q;
             if (i < m)
                 quantize32(&q, x + i * ldx + at, fine);
+            else
+                memset(&q, 0, sizeof(q));
             store_codes(block, i, q.codes[0], paired);
             if (fine)
                 store_codes(block, rows / 2 + i, q.codes[1], paired);
