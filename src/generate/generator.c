@@ -215,13 +215,15 @@ void eai_generation_deinit(eai_generation *r)
 /* ---- Feeding
  * ------------------------------------------------------------------------------------- */
 
-/* The size of the next piece for n tokens: the smallest that holds them all if it is at most twice
- * as large (padding costs less than another run through all weights), else the largest that they
- * fill. */
+/* Another run through all weights costs about as much as so many tokens more in a piece. */
+#define RUN_TOKENS 13
+
+/* The size of the next piece for n tokens: the smallest that holds them all if its padding costs
+ * little more than another run would, else the largest that they fill. */
 static int64_t choose_piece(int64_t n)
 {
     for (int i = 0; i < N_PIECES; i++) {
-        if (piece_sizes[i] >= n && piece_sizes[i] <= 2 * n + 8 && (i > 0 || n == 1))
+        if (piece_sizes[i] >= n && piece_sizes[i] <= n + n / 8 + RUN_TOKENS)
             return piece_sizes[i];
     }
     int i = N_PIECES - 1;
