@@ -187,8 +187,8 @@ eai_status bench_gemm(const eai_command_context *ctx, const void *args, eai_erro
         st = bench_print(
             p.report, &p.args->bench,
             "product=shape:s|weights=weights:s|layout=layout:s|isa=isa:s|"
-            "GFLOP/s=gflops:1|peak=peak_gflops:1|of peak=share_of_peak:2|ms=median_ms:3|"
-            "least ms=least_ms:3",
+            "GFLOP/s=gflops:1|peak=peak_gflops:1|of peak=share_of_peak:2|ms=median_ms:4|"
+            "least ms=least_ms:4",
             ctx, err);
     else
         json_decref(p.report);
