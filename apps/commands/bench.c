@@ -133,20 +133,28 @@ static void print_head(const json_t *report, FILE *out)
     fprintf(out, "\n\n");
 }
 
-eai_status bench_print(json_t *report, const bench_args *args, const char *columns,
-                       const eai_command_context *ctx, eai_error *err)
+static eai_status print_report(const json_t *report, const bench_args *args, const char *columns,
+                               FILE *out, eai_error *err)
 {
-    eai_status st = EAI_OK;
-    char *text = report ? json_dumps(report, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
-    if (!text) {
-        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
-    } else if (args->json) {
-        fprintf(ctx->out, "%s\n", text);
-    } else {
-        print_head(report, ctx->out);
-        st = print_table(report, columns, ctx->out, err);
+    if (!args->json) {
+        print_head(report, out);
+        return print_table(report, columns, out, err);
     }
+    char *text = json_dumps(report, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    if (!text)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    fprintf(out, "%s\n", text);
     free(text); /* jansson's own memory */
+    return EAI_OK;
+}
+
+eai_status bench_end(eai_status st, json_t *report, const bench_args *args, const char *columns,
+                     const eai_command_context *ctx, eai_error *err)
+{
+    if (st == EAI_OK && !report)
+        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    if (st == EAI_OK)
+        st = print_report(report, args, columns, ctx->out, err);
     json_decref(report);
     return st;
 }

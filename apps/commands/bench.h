@@ -65,10 +65,11 @@ bool bench_next_word(char *word, size_t size, const char **at);
 json_t *bench_report(const char *name, const eai_backend *b, double peak);
 /* Appends {fields} to the rows of a report; takes `row`. */
 void bench_add_row(json_t *report, json_t *row);
-/* Prints and frees it: as JSON, or else as a table of the columns named in "title=key:FORMAT|..",
- * FORMAT s for texts, else the number of decimals. */
-eai_status bench_print(json_t *report, const bench_args *args, const char *columns,
-                       const eai_command_context *ctx, eai_error *err);
+/* Frees it and, where the status so far is EAI_OK, prints it: as JSON, or else as a table of the
+ * columns named in "title=key:FORMAT|..", FORMAT s for texts, else the number of decimals. Returns
+ * the status of the whole. */
+eai_status bench_end(eai_status st, json_t *report, const bench_args *args, const char *columns,
+                     const eai_command_context *ctx, eai_error *err);
 
 /* A model to measure: a known name, a file, or "random:SIZE[:TYPE]". */
 typedef struct bench_model {

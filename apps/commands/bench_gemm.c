@@ -1,6 +1,7 @@
 /* `efficientai bench gemm`. */
 #include "bench.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,13 +100,16 @@ static eai_status parse_types(plan *p, eai_error *err)
 
 static bool parse_shape(eai_bench_product *out, const char *word)
 {
-    long long m;
-    long long k;
-    long long n;
-    int used = 0;
-    if (sscanf(word, "%lldx%lldx%lld%n", &m, &k, &n, &used) != 3 || word[used])
-        return false;
-    *out = (eai_bench_product){.m = m, .k = k, .n = n};
+    int64_t sizes[3];
+    for (int i = 0; i < 3; i++) {
+        char *end;
+        errno = 0;
+        sizes[i] = strtoll(word, &end, 10);
+        if (errno != 0 || end == word || *end != (i < 2 ? 'x' : '\0'))
+            return false;
+        word = end + 1;
+    }
+    *out = (eai_bench_product){.m = sizes[0], .k = sizes[1], .n = sizes[2]};
     return true;
 }
 
@@ -134,7 +138,7 @@ static eai_status time_shape(const plan *p, eai_bench_product shape, eai_error *
 {
     const char *layout = p->args->layout;
     size_t most = 2 * p->n_types * p->n_backends;
-    eai_bench_case **cases = eai_alloc_zeroed(most + 1, sizeof(*cases));
+    eai_bench_case **cases = eai_alloc_zeroed(most + 1, sizeof(eai_bench_case *));
     eai_bench_product *products = eai_alloc_array(most + 1, sizeof(*products));
     size_t n = 0;
     eai_status st = cases && products
@@ -183,15 +187,11 @@ eai_status bench_gemm(const eai_command_context *ctx, const void *args, eai_erro
         p.report = bench_report("gemm", p.backends[0], 0);
         st = time_shapes(&p, err);
     }
-    if (st == EAI_OK)
-        st = bench_print(
-            p.report, &p.args->bench,
-            "product=shape:s|weights=weights:s|layout=layout:s|isa=isa:s|"
-            "GFLOP/s=gflops:1|peak=peak_gflops:1|of peak=share_of_peak:2|ms=median_ms:4|"
-            "least ms=least_ms:4",
-            ctx, err);
-    else
-        json_decref(p.report);
+    st = bench_end(st, p.report, &p.args->bench,
+                   "product=shape:s|weights=weights:s|layout=layout:s|isa=isa:s|"
+                   "GFLOP/s=gflops:1|peak=peak_gflops:1|of peak=share_of_peak:2|ms=median_ms:4|"
+                   "least ms=least_ms:4",
+                   ctx, err);
     for (size_t i = 0; i < p.n_backends; i++)
         eai_backend_close(p.backends[i]);
     return st;

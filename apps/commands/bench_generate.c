@@ -193,14 +193,11 @@ eai_status bench_generate(const eai_command_context *ctx, const void *args, eai_
     if (st == EAI_OK) {
         st = measure(report, models, n, b, &j, err);
     }
-    if (st == EAI_OK)
-        st = bench_print(report, &j.args->bench,
-                         "model=model:s|test=test:s|tokens/s=tokens_per_s:1|ms=median_ms:1|"
-                         "least ms=least_ms:1|weights GB/s=weights_gb_per_s:1|"
-                         "of reading=share_of_read:2|s to first token=first_token_seconds:3",
-                         ctx, err);
-    else
-        json_decref(report);
+    st = bench_end(st, report, &j.args->bench,
+                   "model=model:s|test=test:s|tokens/s=tokens_per_s:1|ms=median_ms:1|"
+                   "least ms=least_ms:1|weights GB/s=weights_gb_per_s:1|"
+                   "of reading=share_of_read:2|s to first token=first_token_seconds:3",
+                   ctx, err);
     bench_models_close(models, n);
     eai_backend_close(b);
     return st;

@@ -138,13 +138,10 @@ eai_status bench_ops(const eai_command_context *ctx, const void *args, eai_error
         report = bench_report("ops", b, eai_backend_measure_peak(b));
     for (size_t i = 0; i < n && st == EAI_OK; i++)
         st = measure(report, b, &models[i], a, err);
-    if (st == EAI_OK)
-        st = bench_print(report, &a->bench,
-                         "job=job:s|operation=op:s|calls=calls:0|us=us:1|least us=least_us:1|"
-                         "%=percent:1|GFLOP/s=gflops:1|GB/s=gb_per_s:1|shapes=shapes:s",
-                         ctx, err);
-    else
-        json_decref(report);
+    st = bench_end(st, report, &a->bench,
+                   "job=job:s|operation=op:s|calls=calls:0|us=us:1|least us=least_us:1|"
+                   "%=percent:1|GFLOP/s=gflops:1|GB/s=gb_per_s:1|shapes=shapes:s",
+                   ctx, err);
     bench_models_close(models, n);
     eai_backend_close(b);
     return st;

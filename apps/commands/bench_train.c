@@ -148,15 +148,12 @@ eai_status bench_train(const eai_command_context *ctx, const void *args, eai_err
         report = bench_report("train", b, eai_backend_measure_peak(b));
         st = measure(report, models, n, b, a, err);
     }
-    if (st == EAI_OK)
-        st = bench_print(report, &a->bench,
-                         "model=model:s|batch=batch_size:0|seq=seq_len:0|rank=rank:0|"
-                         "tokens/s=tokens_per_s:1|ms a step=median_ms:1|least ms=least_ms:1|"
-                         "weights MB=weights_mb:1|planned MB=planned_mb:1|"
-                         "s to first step=first_step_seconds:2",
-                         ctx, err);
-    else
-        json_decref(report);
+    st = bench_end(st, report, &a->bench,
+                   "model=model:s|batch=batch_size:0|seq=seq_len:0|rank=rank:0|"
+                   "tokens/s=tokens_per_s:1|ms a step=median_ms:1|least ms=least_ms:1|"
+                   "weights MB=weights_mb:1|planned MB=planned_mb:1|"
+                   "s to first step=first_step_seconds:2",
+                   ctx, err);
     bench_models_close(models, n);
     eai_backend_close(b);
     return st;
