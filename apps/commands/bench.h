@@ -52,6 +52,23 @@ typedef struct bench_args {
         .group = "Machine"                                                                         \
     }
 
+/* Of commands that train. */
+#define BENCH_STEP_OPTIONS(owner)                                                                  \
+    {.name = "batch-size",                                                                         \
+     .key = 'b',                                                                                   \
+     .type = EAI_OPT_INT,                                                                          \
+     .offset = offsetof(owner, batch_size),                                                        \
+     .default_value = "4",                                                                         \
+     .value_name = "N",                                                                            \
+     .help = "rows of a training step",                                                            \
+     .min = 1,                                                                                     \
+     .max = 65536},                                                                                \
+    {                                                                                              \
+        .name = "seq-len", .type = EAI_OPT_INT, .offset = offsetof(owner, seq_len),                \
+        .default_value = "256", .value_name = "N", .help = "tokens of a row", .min = 8,            \
+        .max = 1048576                                                                             \
+    }
+
 /* `isa` NULL: that of the arguments. */
 eai_status bench_open_backend(eai_backend **out, const bench_args *args, const char *isa,
                               eai_error *err);

@@ -33,7 +33,10 @@ static const size_row sizes[] = {
 
 const char *eai_bench_random_sizes(void)
 {
-    return "135m|360m|1.7b";
+#define NAME(name, layers, d_model, heads, kv_heads, d_ffn) "|" name
+    static const char names[] = SIZES(NAME);
+#undef NAME
+    return names + 1;
 }
 
 static const size_row *find_size(const char *name)
