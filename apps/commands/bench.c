@@ -188,7 +188,14 @@ static eai_status open_file(bench_model *m, const char *name, eai_error *err)
     return st;
 }
 
-eai_status bench_model_open(bench_model *out, const char *name, eai_error *err)
+static void close_model(bench_model *m)
+{
+    eai_model_free(m->model);
+    eai_weights_close(m->weights);
+    *m = (bench_model){0};
+}
+
+static eai_status open_model(bench_model *out, const char *name, eai_error *err)
 {
     double start = eai_clock_seconds();
     bool random = strncmp(name, RANDOM, strlen(RANDOM)) == 0;
@@ -197,50 +204,48 @@ eai_status bench_model_open(bench_model *out, const char *name, eai_error *err)
         random ? open_random(out, name + strlen(RANDOM), err) : open_file(out, name, err);
     out->open_seconds = eai_clock_seconds() - start;
     if (st != EAI_OK)
-        bench_model_close(out);
+        close_model(out);
     return st;
 }
 
-void bench_model_close(bench_model *m)
-{
-    eai_model_free(m->model);
-    eai_weights_close(m->weights);
-    *m = (bench_model){0};
-}
-
-eai_status bench_models_open(bench_model **out, size_t *n, const eai_command_context *ctx,
-                             eai_error *err)
+static eai_status open_models(bench_session *s, const eai_command_context *ctx, eai_error *err)
 {
     const char *const *operands;
     const char *defaults[] = {eai_hub_at(0)->name};
     int n_operands = eai_options_operands(ctx->set, &operands);
-    eai_status st = EAI_OK;
-
-    *n = 0;
     if (n_operands == 0) {
         operands = defaults;
         n_operands = 1;
     }
-    *out = eai_alloc_zeroed((size_t)n_operands, sizeof(**out));
-    if (!*out)
+    s->models = eai_alloc_zeroed((size_t)n_operands, sizeof(*s->models));
+    if (!s->models)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %d models", n_operands);
-    for (int i = 0; i < n_operands && st == EAI_OK; i++) {
-        st = bench_model_open(&(*out)[i], operands[i], err);
-        *n += st == EAI_OK;
+    for (int i = 0; i < n_operands; i++) {
+        EAI_TRY(open_model(&s->models[i], operands[i], err));
+        s->n++;
     }
-    if (st != EAI_OK) {
-        bench_models_close(*out, *n);
-        *out = NULL;
-        *n = 0;
-    }
-    return st;
+    return EAI_OK;
 }
 
-void bench_models_close(bench_model *models, size_t n)
+eai_status bench_session_open(bench_session *s, const char *name, const bench_args *args,
+                              const eai_command_context *ctx, eai_error *err)
 {
-    for (size_t i = 0; i < n; i++)
-        bench_model_close(&models[i]);
-    eai_free(models);
+    *s = (bench_session){0};
+    EAI_TRY(bench_open_backend(&s->backend, args, NULL, err));
+    EAI_TRY(open_models(s, ctx, err));
+    s->report = bench_report(name, s->backend, eai_backend_measure_peak(s->backend));
+    return EAI_OK;
+}
+
+eai_status bench_session_end(bench_session *s, eai_status st, const bench_args *args,
+                             const char *columns, const eai_command_context *ctx, eai_error *err)
+{
+    st = bench_end(st, s->report, args, columns, ctx, err);
+    for (size_t i = 0; i < s->n; i++)
+        close_model(&s->models[i]);
+    eai_free(s->models);
+    eai_backend_close(s->backend);
+    return st;
 }
 
 /* ---- The commands

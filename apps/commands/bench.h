@@ -95,12 +95,19 @@ typedef struct bench_model {
     eai_model *model;
     double open_seconds;
 } bench_model;
-eai_status bench_model_open(bench_model *out, const char *name, eai_error *err);
-void bench_model_close(bench_model *m);
-/* Those named by the operands, or the default model: *n of them in new memory. */
-eai_status bench_models_open(bench_model **out, size_t *n, const eai_command_context *ctx,
-                             eai_error *err);
-void bench_models_close(bench_model *models, size_t n);
+
+/* What a command that measures models opens: a backend, those models that the operands name or the
+ * default one, a report. bench_session_end closes it and does what bench_end says. */
+typedef struct bench_session {
+    eai_backend *backend;
+    bench_model *models;
+    size_t n;
+    json_t *report;
+} bench_session;
+eai_status bench_session_open(bench_session *s, const char *name, const bench_args *args,
+                              const eai_command_context *ctx, eai_error *err);
+eai_status bench_session_end(bench_session *s, eai_status st, const bench_args *args,
+                             const char *columns, const eai_command_context *ctx, eai_error *err);
 #define BENCH_MODEL_USAGE "[MODEL ...]"
 #define BENCH_MODEL_HELP                                                                           \
     "MODEL is a known model (efficientai models list), a file, a folder, or random:SIZE[:TYPE]: "  \

@@ -177,28 +177,19 @@ static eai_status measure_reading(job *j, const eai_backend *b, eai_error *err)
 eai_status bench_generate(const eai_command_context *ctx, const void *args, eai_error *err)
 {
     job j = {.args = args};
-    eai_backend *b = NULL;
-    bench_model *models = NULL;
-    json_t *report = NULL;
-    size_t n = 0;
+    bench_session s;
 
     EAI_TRY(parse_prompts(&j, err));
-    EAI_TRY(bench_open_backend(&b, &j.args->bench, NULL, err));
-    eai_status st = bench_models_open(&models, &n, ctx, err);
+    eai_status st = bench_session_open(&s, "generate", &j.args->bench, ctx, err);
+    if (st == EAI_OK)
+        st = measure_reading(&j, s.backend, err);
     if (st == EAI_OK) {
-        report = bench_report("generate", b, eai_backend_measure_peak(b));
-        st = measure_reading(&j, b, err);
-        json_object_set_new(report, "read_gb_per_s", json_real(j.read_speed / 1e9));
+        json_object_set_new(s.report, "read_gb_per_s", json_real(j.read_speed / 1e9));
+        st = measure(s.report, s.models, s.n, s.backend, &j, err);
     }
-    if (st == EAI_OK) {
-        st = measure(report, models, n, b, &j, err);
-    }
-    st = bench_end(st, report, &j.args->bench,
-                   "model=model:s|test=test:s|tokens/s=tokens_per_s:1|ms=median_ms:1|"
-                   "least ms=least_ms:1|weights GB/s=weights_gb_per_s:1|"
-                   "of reading=share_of_read:2|s to first token=first_token_seconds:3",
-                   ctx, err);
-    bench_models_close(models, n);
-    eai_backend_close(b);
-    return st;
+    return bench_session_end(&s, st, &j.args->bench,
+                             "model=model:s|test=test:s|tokens/s=tokens_per_s:1|ms=median_ms:1|"
+                             "least ms=least_ms:1|weights GB/s=weights_gb_per_s:1|"
+                             "of reading=share_of_read:2|s to first token=first_token_seconds:3",
+                             ctx, err);
 }

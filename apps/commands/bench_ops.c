@@ -111,22 +111,12 @@ static eai_status measure(json_t *report, eai_backend *b, const bench_model *m,
 eai_status bench_ops(const eai_command_context *ctx, const void *args, eai_error *err)
 {
     const bench_ops_args *a = args;
-    eai_backend *b = NULL;
-    bench_model *models = NULL;
-    json_t *report = NULL;
-    size_t n = 0;
-
-    EAI_TRY(bench_open_backend(&b, &a->bench, NULL, err));
-    eai_status st = bench_models_open(&models, &n, ctx, err);
-    if (st == EAI_OK)
-        report = bench_report("ops", b, eai_backend_measure_peak(b));
-    for (size_t i = 0; i < n && st == EAI_OK; i++)
-        st = measure(report, b, &models[i], a, err);
-    st = bench_end(st, report, &a->bench,
-                   "job=job:s|operation=op:s|calls=calls:0|us=us:1|least us=least_us:1|"
-                   "%=percent:1|GFLOP/s=gflops:1|GB/s=gb_per_s:1|shapes=shapes:s",
-                   ctx, err);
-    bench_models_close(models, n);
-    eai_backend_close(b);
-    return st;
+    bench_session s;
+    eai_status st = bench_session_open(&s, "ops", &a->bench, ctx, err);
+    for (size_t i = 0; i < s.n && st == EAI_OK; i++)
+        st = measure(s.report, s.backend, &s.models[i], a, err);
+    return bench_session_end(&s, st, &a->bench,
+                             "job=job:s|operation=op:s|calls=calls:0|us=us:1|least us=least_us:1|"
+                             "%=percent:1|GFLOP/s=gflops:1|GB/s=gb_per_s:1|shapes=shapes:s",
+                             ctx, err);
 }

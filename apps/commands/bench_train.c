@@ -121,24 +121,14 @@ static eai_status measure(json_t *report, bench_model *models, size_t n, eai_bac
 eai_status bench_train(const eai_command_context *ctx, const void *args, eai_error *err)
 {
     const bench_train_args *a = args;
-    eai_backend *b = NULL;
-    bench_model *models = NULL;
-    json_t *report = NULL;
-    size_t n = 0;
-
-    EAI_TRY(bench_open_backend(&b, &a->bench, NULL, err));
-    eai_status st = bench_models_open(&models, &n, ctx, err);
-    if (st == EAI_OK) {
-        report = bench_report("train", b, eai_backend_measure_peak(b));
-        st = measure(report, models, n, b, a, err);
-    }
-    st = bench_end(st, report, &a->bench,
-                   "model=model:s|batch=batch_size:0|seq=seq_len:0|rank=rank:0|"
-                   "tokens/s=tokens_per_s:1|ms a step=median_ms:1|least ms=least_ms:1|"
-                   "weights MB=weights_mb:1|planned MB=planned_mb:1|"
-                   "s to first step=first_step_seconds:2",
-                   ctx, err);
-    bench_models_close(models, n);
-    eai_backend_close(b);
-    return st;
+    bench_session s;
+    eai_status st = bench_session_open(&s, "train", &a->bench, ctx, err);
+    if (st == EAI_OK)
+        st = measure(s.report, s.models, s.n, s.backend, a, err);
+    return bench_session_end(&s, st, &a->bench,
+                             "model=model:s|batch=batch_size:0|seq=seq_len:0|rank=rank:0|"
+                             "tokens/s=tokens_per_s:1|ms a step=median_ms:1|least ms=least_ms:1|"
+                             "weights MB=weights_mb:1|planned MB=planned_mb:1|"
+                             "s to first step=first_step_seconds:2",
+                             ctx, err);
 }
