@@ -71,6 +71,8 @@ static eai_status open_backends(plan *p, eai_error *err)
     const char *isa;
     if (!at)
         return add_backend(p, NULL, err);
+    if (p->args->bench.isa)
+        return eai_error_set(err, EAI_ERR_USAGE, "--isa and --isas: only one of them");
     if (strcmp(at, "all") == 0) {
         for (size_t i = 0; (isa = eai_backend_isa_at(i)); i++)
             EAI_TRY(add_backend(p, isa, err));
