@@ -95,8 +95,6 @@ static eai_status measure(json_t *report, eai_backend *b, const bench_model *m,
     } jobs[] = {{"train", train}, {"generate", generate}};
     for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
         eai_profile *profile;
-        if (jobs[i].run == train && eai_backend_precision(b) == EAI_PRECISION_INT8)
-            continue; /* which trains nothing */
         EAI_TRY(eai_profile_create(&profile, err));
         eai_status st = jobs[i].run(b, m, a, profile, err);
         if (st == EAI_OK)

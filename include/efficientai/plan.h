@@ -34,8 +34,11 @@ typedef enum eai_precision {
     EAI_PRECISION_BF16, /* operands of large products rounded to bf16, sums in f32; one or two rows
                            times quantized weights are rounded to 16 bits with a scale for each 32
                            elements, which is near f32 */
-    EAI_PRECISION_INT8 /* inference: where the weights are of a quantized type, the other operand is
-                          rounded to 8 bits with a scale for each 32 elements; all else as AUTO */
+    EAI_PRECISION_INT8  /* both operands of large products with frozen weights (of any type but f32)
+                           rounded to 8 bits (weights to 7 on AVX2) with a scale for each 64
+                           elements,  forward and for gradients; of one to four rows times quantized
+                           weights the  rows alone, by 32 elements; all else as AUTO. AMX: large ones
+                           in bf16 */
 } eai_precision;
 
 /* "auto", "f32", "bf16" or "int8"; false for any other. */
@@ -64,8 +67,8 @@ EAI_API const char *eai_backend_isa_at(size_t i);
 EAI_API eai_precision
 eai_backend_precision(const eai_backend *b); /* F32, BF16 or INT8: what it really uses */
 /* FLOP/s of the instruction that large products are made of, on registers alone and with all
- * threads: what no product can exceed. Takes a quarter of a second. 0: not known (reference, int8).
- */
+ * threads: what no product can exceed (int8: no product of weights). Takes a quarter of a second.
+ * 0: not known (reference). */
 EAI_API double eai_backend_measure_peak(eai_backend *b);
 
 /* Memory of a tensor as a plan sees it. */

@@ -53,7 +53,7 @@ const eai_option evaluate_options[] = {
      .type = EAI_OPT_FLAG,
      .offset = ARG(json),
      .help = "one JSON object as the last line"},
-    SESSION_FORWARD_OPTIONS(evaluate_args),
+    SESSION_MACHINE_OPTIONS(evaluate_args),
     SESSION_PROFILE_OPTION(evaluate_args),
     {0},
 };

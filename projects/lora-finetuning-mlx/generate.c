@@ -96,7 +96,7 @@ const eai_option generate_options[] = {
      .min = 0,
      .max = 9e15,
      .group = "Sampling"},
-    SESSION_FORWARD_OPTIONS(generate_args),
+    SESSION_MACHINE_OPTIONS(generate_args),
     SESSION_PROFILE_OPTION(generate_args),
     {0},
 };

@@ -52,15 +52,7 @@ typedef struct session_args {
         .help = "time every operation: a table at the end, a Chrome trace in FILE",                \
         .group = "Machine"                                                                         \
     }
-/* Of commands that compute no gradient, with products in 8 bits, and of the others. */
-#define SESSION_FORWARD_OPTIONS(owner)                                                             \
-    SESSION_DTYPE_OPTIONS(owner, "auto|f32|bf16|int8",                                             \
-                          "precision of products; auto: bf16 where the processor has it; int8: "   \
-                          "quantized weights times 8 bits")
 #define SESSION_MACHINE_OPTIONS(owner)                                                             \
-    SESSION_DTYPE_OPTIONS(owner, "auto|f32|bf16",                                                  \
-                          "precision of products; auto: bf16 where the processor has it")
-#define SESSION_DTYPE_OPTIONS(owner, types, text)                                                  \
     {.name = "threads",                                                                            \
      .key = 't',                                                                                   \
      .type = EAI_OPT_INT,                                                                          \
@@ -73,7 +65,9 @@ typedef struct session_args {
      .group = "Machine"},                                                                          \
     {                                                                                              \
         .name = "dtype", .type = EAI_OPT_ENUM, .offset = SESSION_OPTION(owner, dtype),             \
-        .default_value = "auto", .value_name = "TYPE", .choices = types, .help = text,             \
+        .default_value = "auto", .value_name = "TYPE", .choices = "auto|f32|bf16|int8",            \
+        .help = "precision of products; auto: bf16 where the processor has it; int8: 8 bits, "     \
+                "both ways, where a factor is a weight of the model",                              \
         .group = "Machine"                                                                         \
     }
 

@@ -153,10 +153,6 @@ eai_status eai_trainer_create(eai_trainer **out, const eai_train_task *task, eai
     EAI_TRY(check_opts(opts, err));
     if (task->n_parameters == 0)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "there is nothing to train");
-    if (eai_backend_precision(backend) == EAI_PRECISION_INT8)
-        return eai_error_set(err, EAI_ERR_ARGUMENT,
-                             "a backend in int8 trains nothing: its gradients would be of other "
-                             "products than its losses; open it in f32 or bf16");
     eai_trainer *t = eai_alloc_zeroed(1, sizeof(*t));
     if (!t)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a trainer");

@@ -2,9 +2,9 @@
  * gemm_emulated.h that it need not have: every storage type, orientation and size around the vector
  * tails.
  *
- * The reference multiplies what eai_dequantize_row says the weights are; for products in bf16 it
- * rounds the operands first, so that only the order of the sums differs and the tolerance can stay
- * narrow. */
+ * The reference multiplies what eai_dequantize_row says the weights are; for products in bf16 or in
+ * 8 bits it rounds the operands first, so that only the order of the sums differs and the tolerance
+ * can stay narrow. */
 #include <math.h>
 
 #include <efficientai/alloc.h>
@@ -54,9 +54,42 @@ static float *make_floats(eai_rng *rng, int64_t n)
     return x;
 }
 
-static float round_to(float x, bool bf16)
+/* What operands are rounded to. */
+typedef enum rounding { TO_F32, TO_BF16, TO_INT8 } rounding;
+
+/* As product.c decides: thin products stay in f32, and weights in f32 are not rounded to bytes. */
+static rounding choose_rounding(const cpu_backend *be, const product_case *pc)
 {
-    return bf16 ? eai_bf16_to_f32(eai_bf16_from_f32(x)) : x;
+    bool large = pc->m >= 16 && pc->n >= 16 && pc->k >= 32;
+    if (be->gemm_int8 && large && !pc->trans_a && pc->dtype != EAI_F32)
+        return TO_INT8;
+    return be->gemm_bf16 && large ? TO_BF16 : TO_F32;
+}
+
+/* n numbers that share a scale, 64 apart from each other: whole multiples of it. */
+static void round_to_levels(float *x, int64_t n, int levels)
+{
+    float largest = 0;
+    for (int64_t k = 0; k < n; k++)
+        largest = fmaxf(largest, fabsf(x[k]));
+    for (int64_t k = 0; k < n && largest > 0; k++)
+        x[k] = (float)lrintf(x[k] * ((float)levels / largest)) * (largest / (float)levels);
+}
+
+/* Rows of an operand, k numbers along K each, as the product takes them. Caller frees. */
+static float *round_rows(const float *x, int64_t rows, int64_t row_step, int64_t k, int64_t k_step,
+                         rounding to, int levels)
+{
+    float *out = make_floats(&(eai_rng){0}, rows * k);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t i = 0; i < k; i++) {
+            float value = x[r * row_step + i * k_step];
+            out[r * k + i] = to == TO_BF16 ? eai_bf16_to_f32(eai_bf16_from_f32(value)) : value;
+        }
+        for (int64_t i = 0; to == TO_INT8 && i < k; i += 64)
+            round_to_levels(out + r * k + i, k - i < 64 ? k - i : 64, levels);
+    }
+    return out;
 }
 
 /* b is replaced by what its stored form stands for. */
@@ -115,23 +148,30 @@ static void add_pair(matrices *x, const product_case *pc, bool rounded)
 }
 
 /* expected = alpha a b + c_in; magnitude: the same sum of absolute values, for the tolerance. */
-static void multiply(matrices *x, const product_case *pc, bool bf16)
+static void multiply(matrices *x, const product_case *pc, const cpu_backend *be)
 {
+    rounding to = choose_rounding(be, pc);
+    bool ta = pc->trans_a;
+    bool tb = pc->trans_b;
+    float *rows = round_rows(x->a, pc->m, ta ? 1 : pc->k, pc->k, ta ? pc->m : 1, to, 127);
+    float *columns = round_rows(x->b, pc->n, tb ? pc->k : 1, pc->k, tb ? 1 : pc->n, to,
+                                be->gemm_int8 ? be->gemm_int8->levels : 0);
     for (int64_t i = 0; i < pc->m; i++) {
         for (int64_t j = 0; j < pc->n; j++) {
             double sum = 0;
             double size = 0;
             for (int64_t k = 0; k < pc->k; k++) {
-                float a = round_to(x->a[pc->trans_a ? k * pc->m + i : i * pc->k + k], bf16);
-                float b = round_to(x->b[pc->trans_b ? j * pc->k + k : k * pc->n + j], bf16);
-                sum += (double)a * (double)b;
-                size += fabs((double)a * (double)b);
+                double product = (double)rows[i * pc->k + k] * (double)columns[j * pc->k + k];
+                sum += product;
+                size += fabs(product);
             }
             double c = pc->c_in == NO_C ? 0 : (double)x->c_in[i * pc->n + j];
             x->expected[i * pc->n + j] = (double)pc->alpha * sum + c;
             x->magnitude[i * pc->n + j] = fabs((double)pc->alpha) * size + fabs(c);
         }
     }
+    eai_free(rows);
+    eai_free(columns);
 }
 
 static matrices make_matrices(const product_case *pc)
@@ -211,21 +251,21 @@ static void run_product(cpu_backend *be, matrices *x, const product_case *pc)
 static void check_product(cpu_backend *be, const product_case *pc)
 {
     matrices x = make_matrices(pc);
-    /* As product.c decides: thin products stay in f32. */
-    bool bf16 = be->gemm_bf16 && pc->m >= 16 && pc->n >= 16 && pc->k >= 32;
-    multiply(&x, pc, bf16);
+    multiply(&x, pc, be);
     add_pair(&x, pc, be->gemm_bf16);
     run_product(be, &x, pc);
     for (int64_t i = 0; i < pc->m * pc->n; i++) {
         double error = fabs((double)x.c[i] - x.expected[i]);
         double allowed = 1e-6 * x.magnitude[i] + 1e-30;
         if (!(error <= allowed))
-            fail_msg("%s%s, %d threads: [%d,%d] x [%d,%d]%s%s %s alpha %g c %d: element %d is %g, "
-                     "expected %g",
-                     be->gemm->isa, be->gemm_bf16 ? be->gemm_bf16->isa : "", be->base.n_threads,
-                     (int)pc->m, (int)pc->k, (int)pc->k, (int)pc->n, pc->trans_a ? " a^T" : "",
-                     pc->trans_b ? " b^T" : "", eai_dtype_get(pc->dtype)->name, (double)pc->alpha,
-                     pc->c_in, (int)i, (double)x.c[i], x.expected[i]);
+            fail_msg(
+                "%s%s%s, %d threads: [%d,%d] x [%d,%d]%s%s %s alpha %g c %d: element %d is %g, "
+                "expected %g",
+                be->gemm->isa, be->gemm_bf16 ? be->gemm_bf16->isa : "",
+                be->gemm_int8 ? " in 8 bits" : "", be->base.n_threads, (int)pc->m, (int)pc->k,
+                (int)pc->k, (int)pc->n, pc->trans_a ? " a^T" : "", pc->trans_b ? " b^T" : "",
+                eai_dtype_get(pc->dtype)->name, (double)pc->alpha, pc->c_in, (int)i, (double)x.c[i],
+                x.expected[i]);
     }
     free_matrices(&x);
 }
@@ -248,11 +288,14 @@ static void for_each_backend(check_fn check)
             print_message("not on this machine: %s\n", isa->name);
             continue;
         }
-        for (size_t t = 0; t < 2; t++) {
+        for (size_t t = 0; t < 4; t++) {
             eai_error err = EAI_ERROR_INIT;
             cpu_backend be = {.gemm = isa->gemm, .gemm_bf16 = isa->gemm_bf16};
-            be.base.n_threads = threads[t];
-            assert_ok(eai_pool_create(&be.pool, threads[t], &err), &err);
+            be.gemm_int8 = t < 2 ? NULL : isa->gemm_int8;
+            if (t >= 2 && !be.gemm_int8)
+                continue;
+            be.base.n_threads = threads[t % 2];
+            assert_ok(eai_pool_create(&be.pool, threads[t % 2], &err), &err);
             check(&be);
             eai_pool_free(be.pool);
         }
@@ -359,6 +402,8 @@ static void check_pairs(cpu_backend *be)
         {1, 300, 576, false, true, EAI_Q4_1, NO_C, 1},  /* decoding */
         {40, 7, 96, false, false, EAI_F32, SAME_C, -1}, /* cut into rows */
         {67, 131, 257, false, true, EAI_F32, NO_C, 0.5f},
+        {67, 131, 257, false, true, EAI_BF16, NO_C, 0.5f},
+        {50, 100, 1600, false, false, EAI_BF16, SAME_C, 1},
         {35, 224, 672, false, false, EAI_Q4_1, SAME_C, 1},
         {0, 70, 140, false, false, EAI_F32, NO_C, 1},
         {33, 70, 0, false, false, EAI_F32, OTHER_C, 1},
@@ -383,7 +428,7 @@ static void test_pairs(void **state)
 /* Two groups of rows, and of steps: the same for all instruction sets. */
 static void test_pairs_in_groups(void **state)
 {
-    product_case pc = {2060, 70, 2100, false, false, EAI_F32, OTHER_C, 1, .pair_k = 8};
+    product_case pc = {2060, 70, 2100, false, false, EAI_BF16, OTHER_C, 1, .pair_k = 8};
     const cpu_isa *isa;
     eai_error err = EAI_ERROR_INIT;
     (void)state;
@@ -391,9 +436,11 @@ static void test_pairs_in_groups(void **state)
     cpu_backend be = {.gemm = isa->gemm, .gemm_bf16 = isa->gemm_bf16};
     be.base.n_threads = 2;
     assert_ok(eai_pool_create(&be.pool, 2, &err), &err);
-    check_product(&be, &pc);
-    pc.chained = true;
-    check_product(&be, &pc);
+    for (int i = 0; i < 4; i++) {
+        pc.chained = i % 2;
+        be.gemm_int8 = i < 2 ? NULL : isa->gemm_int8;
+        check_product(&be, &pc);
+    }
     eai_pool_free(be.pool);
 }
 
@@ -419,8 +466,10 @@ static void test_threads_do_not_matter(void **state)
             pc.k = 704;
         matrices x = make_matrices(&pc);
         float *first = make_floats(&(eai_rng){0}, pc.m * pc.n);
-        for (int threads = 1; threads <= 5; threads++) {
+        for (int turn = 0; turn < 10; turn++) {
+            int threads = 1 + turn % 5;
             cpu_backend be = {.gemm = isa->gemm, .gemm_bf16 = isa->gemm_bf16};
+            be.gemm_int8 = turn < 5 ? NULL : isa->gemm_int8;
             be.base.n_threads = threads;
             assert_ok(eai_pool_create(&be.pool, threads, &err), &err);
             run_product(&be, &x, &pc);
@@ -432,6 +481,39 @@ static void test_threads_do_not_matter(void **state)
         eai_free(first);
         free_matrices(&x);
     }
+}
+
+/* In 8 bits: what is no number reaches all sums of its row or column and no others; what is tiny is
+ * zero. */
+static void check_special(cpu_backend *be)
+{
+    static const float specials[] = {NAN, INFINITY, -INFINITY, 1e-38f, 0};
+    for (int i = 0; be->gemm_int8 && i < 20; i++) {
+        product_case pc = {17, 37, 150, false, i & 1, EAI_BF16, NO_C, 1};
+        float special = specials[i / 4];
+        bool in_a = i & 2;
+        matrices x = make_matrices(&pc);
+        int64_t at = in_a ? 3 * pc.k + 77 : pc.trans_b ? 3 * pc.k + 77 : 77 * pc.n + 3;
+        if (in_a)
+            x.a[at] = special;
+        else
+            ((uint16_t *)(void *)x.stored)[at] = eai_bf16_from_f32(special);
+        run_product(be, &x, &pc);
+        for (int64_t j = 0; j < pc.m * pc.n; j++) {
+            bool reached = in_a ? j / pc.n == 3 : j % pc.n == 3;
+            if (reached && !isfinite(special))
+                assert_true(isnan(x.c[j]));
+            else
+                assert_true(isfinite(x.c[j]));
+        }
+        free_matrices(&x);
+    }
+}
+
+static void test_special(void **state)
+{
+    (void)state;
+    for_each_backend(check_special);
 }
 
 /* Every bit pattern of the 16-bit types, and blocks with odd scales. */
@@ -523,10 +605,15 @@ static void test_isa_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_isa_names),       cmocka_unit_test(test_unpack),
-        cmocka_unit_test(test_tails),           cmocka_unit_test(test_types),
-        cmocka_unit_test(test_blocks),          cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_pairs_in_groups), cmocka_unit_test(test_threads_do_not_matter),
+        cmocka_unit_test(test_isa_names),
+        cmocka_unit_test(test_unpack),
+        cmocka_unit_test(test_tails),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_pairs_in_groups),
+        cmocka_unit_test(test_special),
+        cmocka_unit_test(test_threads_do_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

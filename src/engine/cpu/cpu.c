@@ -136,6 +136,7 @@ eai_status cpu__open(eai_backend **out, const eai_backend_opts *opts, eai_error 
     if (b->bf16 && isa->vec_bf16)
         b->vec = isa->vec_bf16;
     b->int8 = opts->precision == EAI_PRECISION_INT8 ? isa->int8 : NULL;
+    b->gemm_int8 = b->int8 ? isa->gemm_int8 : NULL;
     b->int16 = b->bf16 && !b->int8 ? isa->int8 : NULL;
     b->base.ops = &cpu_ops;
     b->base.precision = b->int8   ? EAI_PRECISION_INT8

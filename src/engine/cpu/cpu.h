@@ -29,6 +29,7 @@ typedef struct cpu_backend {
     eai_pool *pool;
     const cpu_gemm_table *gemm;      /* products in f32 */
     const cpu_gemm_table *gemm_bf16; /* products of bf16 operands; NULL unless bf16 */
+    const cpu_gemm_table *gemm_int8; /* large products of weights in 8 bits; NULL unless int8 */
     const cpu_int8_table *int8;      /* products of quantized weights in 8 bits; NULL unless int8 */
     const cpu_int8_table *int16;     /* those of one or two rows in 16 bits; NULL unless bf16 */
     const cpu_vec_table *vec;        /* everything else */
@@ -55,6 +56,7 @@ typedef struct cpu_isa {
     const cpu_gemm_table *gemm;
     const cpu_gemm_table *gemm_bf16; /* NULL: products in f32 only */
     const cpu_int8_table *int8;
+    const cpu_gemm_table *gemm_int8; /* NULL: large products in bf16 */
     const cpu_vec_table *vec;
     const cpu_vec_table *vec_bf16; /* attention multiplies bf16; NULL: as vec */
     bool (*present)(void);         /* the machine has it; may ask the system for permission */

@@ -66,11 +66,14 @@ struct cpu_gemm_table {
     int mr, nr;  /* the largest tile; strips of B are nr columns wide */
     int mr_half; /* rows of a tile that reads A in place and a strip of nr_half columns */
     int nr_half; /* width of a last strip of few columns; nr where there is no such tile */
+    int levels;  /* 8 bits: codes of B are -levels .. levels; 0: other operands */
     bool direct; /* tiles can read A in place where its rows lie along K, and B in f32 where its
                   * rows lie along N */
     int k_align; /* steps of K in packed operands are rounded up to this */
-    int element; /* bytes of an element of packed operands: 4 f32, 2 bf16 */
-    int panel;   /* elements that a step of K takes in a packed panel: mr and padding */
+    int a_bytes; /* that so many steps take in a packed panel of mr rows ... */
+    int b_bytes; /* ... and in one column of a strip */
+    int panel;   /* tiles that read A in place: from a step to the next of a packed panel, in
+                  * numbers */
     /* Block sizes: rows (a multiple of mr), columns (of nr and CPU_BLOCK; at most CPU_MAX_NC),
      * steps of K (of CPU_BLOCK). A block mc x kc of A and one of B, kc x nc, stay in the
      * second-level cache. */

@@ -1,5 +1,5 @@
-/* What an instruction set brings to products of quantized weights in 8-bit integers: int8.inc.c,
- * compiled once for each.
+/* What an instruction set brings to products of few rows with quantized weights in 8-bit integers:
+ * int8.inc.c, compiled once for each. (Many rows are a table of gemm.h, in gemm_int8.inc.c.)
  *
  * Both operands are bytes with a scale a block. Weights stay as they are stored: x = d * (code -
  * zero) + m, where `code` is a byte, `zero` belongs to the type, d and m to a group of 32 or 16
@@ -8,14 +8,13 @@
  *     da * d * (sum q * code - zero * sum q)  +  m * da * sum q
  * where the first bracket is exact in 32-bit integers, which start at "- zero * sum q".
  *
- * Few rows can be had in 16 bits: a = da * (256 * high + low), two bytes that are two rows of the
+ * They can be had in 16 bits: a = da * (256 * high + low), two bytes that are two rows of the
  * panel, multiplied with the same codes. That costs one more product of bytes and is nearly as
  * exact as f32.
  *
- * A is quantized once a product, into panels of so many rows; then either columns of C are dot
- * products with rows of B, unpacked in registers (few rows), or B is unpacked a strip of columns at
- * a time, and tiles of all rows read it. Types meet instruction sets in one routine a type, which
- * yields 32 codes (codes.inc.c). The blocking is in product_int8.c. */
+ * A is quantized once a product, into a panel; then columns of C are dot products with rows of B,
+ * unpacked in registers. Types meet instruction sets in one routine a type, which yields 32 codes
+ * (codes.inc.c). What surrounds them is product_int8.c. */
 #ifndef EAI_ENGINE_CPU_INT8_H
 #define EAI_ENGINE_CPU_INT8_H
 
@@ -58,31 +57,12 @@ typedef struct cpu_int8_dot {
     float alpha;
 } cpu_int8_dot;
 
-/* c = alpha * a b + c_in for up to mr rows and nr columns. */
-typedef struct cpu_int8_tile {
-    float *c;
-    const float *c_in; /* NULL, or with c's stride; may be c */
-    int64_t ldc;
-    float alpha;
-    int m, n;
-    int64_t k;
-    eai_dtype dtype;
-    const uint8_t *panel; /* of mr rows, at the first step */
-    const uint8_t *strip;
-} cpu_int8_tile;
-
 struct cpu_int8_table {
     const char *isa;
-    int mr, nr;
-    /* Quantizes m rows of A, x[i * ldx ...], into a panel of `rows` rows (those beyond m are zeros)
-     * for dot or, where rows is mr, for tile; `fine`: in 16 bits, rows is 2 m. */
-    void (*quantize)(uint8_t *panel, const float *x, int64_t ldx, int m, int rows, int64_t k,
-                     eai_dtype dtype, bool fine);
+    /* Quantizes m rows of A, x[i * ldx ...], into a panel; `fine`: in 16 bits. */
+    void (*quantize)(uint8_t *panel, const float *x, int64_t ldx, int m, int64_t k, eai_dtype dtype,
+                     bool fine);
     void (*dot)(const cpu_int8_dot *d);
-    /* Unpacks columns n0 .. n0 + n of C, at most nr, steps k0 .. k0 + k, into a strip; k0 and k are
-     * whole blocks of the type. */
-    void (*pack)(uint8_t *strip, const cpu_gemm_b *b, int64_t n0, int n, int64_t k0, int64_t k);
-    void (*tile)(const cpu_int8_tile *t);
 };
 
 #endif

@@ -37,11 +37,10 @@ static double spin_all(double *seconds, eai_pool *pool, peak_job *j)
 double cpu__peak(eai_backend *base)
 {
     cpu_backend *b = (cpu_backend *)base;
-    peak_job job = {.table = b->gemm_bf16 ? b->gemm_bf16 : b->gemm, .n = 1 << 12};
+    peak_job job = {.n = 1 << 12};
+    job.table = b->gemm_int8 ? b->gemm_int8 : b->gemm_bf16 ? b->gemm_bf16 : b->gemm;
     double best = 0;
     double seconds = 0;
-    if (b->int8)
-        return 0;
     for (; seconds < ROUND_SECONDS; job.n *= 2)
         spin_all(&seconds, b->pool, &job);
     for (int i = 0; i < ROUNDS; i++) {

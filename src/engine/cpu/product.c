@@ -36,11 +36,13 @@ typedef enum cut { CUT_DOT, CUT_COLUMNS, CUT_ROWS } cut;
 /* How a product is carried out; a function of shapes, types and the backend alone. */
 typedef struct blocking {
     const cpu_gemm_table *g;
+    const cpu_gemm_table *pair_g;  /* of the pair */
+    const cpu_gemm_table *chain_g; /* of a chain's first product; not g: it reads A in place */
     cut cut;
     bool serial;              /* too small for several threads */
     bool direct;              /* A is read in place */
     bool direct_b;            /* B is */
-    int64_t kc;               /* steps of K a block */
+    int64_t kc, chain_kc;     /* steps of K a block */
     int64_t group_m, group_k; /* rows and steps of A packed at a time */
     int64_t columns, rows;    /* of C a task */
     size_t pair_at, a_bytes;  /* shared scratch: where panels of the pair's A begin, and its end */
@@ -73,22 +75,37 @@ cpu_gemm_b cpu__gemm_b(const void *data, eai_dtype dtype, int64_t cols, bool tra
 /* Bytes of packed panels of m rows and k steps. */
 static size_t panel_bytes(const cpu_gemm_table *g, int64_t m, int64_t k)
 {
-    return (size_t)(cpu__divide_up(m, g->mr) * g->panel * cpu__round_up(k, g->k_align)) *
-           (size_t)g->element;
+    return (size_t)(cpu__divide_up(m, g->mr) * cpu__divide_up(k, g->k_align) * g->a_bytes);
 }
 
 /* Bytes of packed strips of n columns and k steps. */
 static size_t strip_bytes(const cpu_gemm_table *g, int64_t n, int64_t k)
 {
-    return (size_t)(n * cpu__round_up(k, g->k_align)) * (size_t)g->element;
+    return (size_t)(n * cpu__divide_up(k, g->k_align) * g->b_bytes);
 }
 
-static const cpu_gemm_table *choose_table(const cpu_backend *be, const cpu_product *p)
+/* Thin products are bound by memory: rounding their operands would cost precision and gain nothing.
+ * In 8 bits are only those of weights that do not learn, which no one keeps in f32; what is added
+ * to them, and what it is made of, are not. */
+static void choose_tables(blocking *how, const cpu_backend *be, const cpu_product *p)
 {
-    /* Thin products are bound by memory: rounding their operands would cost precision and gain
-     * nothing. */
     bool large = p->m >= 16 && p->n >= 16 && p->k >= CPU_BLOCK;
-    return be->gemm_bf16 && large ? be->gemm_bf16 : be->gemm;
+    const cpu_gemm_table *best = be->gemm_bf16 ? be->gemm_bf16 : be->gemm;
+    how->g = how->pair_g = how->chain_g = large ? best : be->gemm;
+    if (be->gemm_int8 && large && p->a.col == 1 && p->b.dtype != EAI_F32) {
+        how->g = be->gemm_int8;
+        how->pair_g = best;
+        how->chain_g = be->gemm;
+    }
+}
+
+/* Tasks are cut between whole tiles of the product and of the pair. */
+static int64_t row_unit(const blocking *how)
+{
+    int64_t unit = how->g->mr;
+    while (unit % how->pair_g->mr != 0)
+        unit += how->g->mr;
+    return unit;
 }
 
 static void cut_rows(blocking *how, const cpu_product *p, int threads)
@@ -140,19 +157,24 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     how->rows = tasks >= threads ? how->group_m
                                  : cpu__round_up(cpu__divide_up(how->group_m, row_tasks), g->mc);
     how->pair_at = cpu__align(panel_bytes(g, how->group_m, how->group_k));
-    how->a_bytes = how->pair_at + cpu__align(panel_bytes(g, how->group_m, p->pair.k));
+    how->a_bytes = how->pair_at + cpu__align(panel_bytes(how->pair_g, how->group_m, p->pair.k));
     how->direct_b = reads_b_in_place(g, p);
     if (!how->direct_b)
         how->pair_strips = cpu__align(strip_bytes(g, how->columns, how->kc));
-    how->b_bytes = how->pair_strips + strip_bytes(g, how->columns, p->pair.k);
-    size_t chain = p->pair.chained ? strip_bytes(g, cpu__round_up(p->pair.k, g->nr), how->kc) : 0;
+    how->b_bytes =
+        how->pair_strips +
+        strip_bytes(how->pair_g, cpu__round_up(how->columns, how->pair_g->nr), p->pair.k);
+    how->chain_kc = how->chain_g == g ? how->kc : how->chain_g->kc;
+    int64_t chain_columns = p->pair.chained ? cpu__round_up(p->pair.k, how->chain_g->nr) : 0;
+    size_t chain = strip_bytes(how->chain_g, chain_columns, how->chain_kc);
     how->b_bytes = how->b_bytes > chain ? how->b_bytes : chain;
     how->thread_bytes = how->b_bytes;
 }
 
 static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
 {
-    blocking how = {.g = choose_table(be, p)};
+    blocking how = {0};
+    choose_tables(&how, be, p);
     how.serial = p->m * p->n * p->k < CPU_SERIAL_WORK;
     int threads = how.serial ? 1 : be->base.n_threads;
     if (p->m == 0 || p->n == 0 || p->k == 0) /* nothing to cut */
@@ -164,7 +186,7 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
     }
     /* Equal blocks of K rather than a short last one. */
     int64_t blocks = cpu__divide_up(p->k, how.g->kc);
-    how.kc = cpu__round_up(cpu__divide_up(p->k, blocks), CPU_BLOCK);
+    how.kc = cpu__round_up(cpu__divide_up(p->k, blocks), cpu__max(CPU_BLOCK, how.g->k_align));
     if (p->n <= 2 * how.g->nr && p->m > p->n)
         cut_rows(&how, p, threads);
     else
@@ -289,68 +311,104 @@ typedef struct block_a {
     const uint8_t *pair; /* panels of the pair's A for these rows; NULL: not with this block */
 } block_a;
 
-/* Points the tile to columns n0 + jr .. + t->n of B: in a packed strip, or where B is. */
-static void point_to_b(cpu_tile *t, const job *j, const block_a *a, const uint8_t *strips,
-                       int64_t n0, int64_t jr)
+/* One of the two products that a block is made of, as its tiles need it. */
+typedef struct factors {
+    const cpu_gemm_table *g;
+    int64_t mr;            /* rows of a tile */
+    const uint8_t *rows;   /* panels, or A in place */
+    size_t row_bytes;      /* from the rows of a tile to those of the next */
+    const uint8_t *strips; /* NULL: B in place */
+    const float *c_in;     /* where C's numbers begin that it adds to; NULL: none */
+    cpu_tile tile;         /* what is the same for all */
+} factors;
+
+static factors get_product(const job *j, const block_a *a, const uint8_t *strips, int64_t n)
 {
+    const cpu_product *p = j->p;
     const cpu_gemm_table *g = j->how.g;
+    factors f = {.g = g, .mr = g->mr, .rows = a->panels};
+    f.tile = (cpu_tile){.ldc = p->ldc, .alpha = p->alpha, .k = a->k, .a_row = 1, .a_col = g->panel};
+    f.row_bytes = panel_bytes(g, g->mr, a->k);
+    f.strips = j->how.direct_b ? NULL : strips;
+    f.c_in = a->k0 > 0 ? p->c : p->c_in;
+    if (a->panels)
+        return f;
+    f.mr = n <= g->nr_half ? g->mr_half : g->mr;
+    f.rows = (const uint8_t *)a->data;
+    f.row_bytes = (size_t)(f.mr * a->row) * sizeof(float);
+    f.tile.a_row = a->row;
+    f.tile.a_col = 1;
+    return f;
+}
+
+static factors get_pair(const job *j, const block_a *a, const uint8_t *strips)
+{
+    const cpu_product *p = j->p;
+    const cpu_gemm_table *g = j->how.pair_g;
+    factors f = {.g = g, .mr = g->mr, .rows = a->pair, .strips = strips + j->how.pair_strips};
+    f.tile = (cpu_tile){
+        .ldc = p->ldc, .alpha = p->pair.alpha, .k = p->pair.k, .a_row = 1, .a_col = g->panel};
+    f.row_bytes = panel_bytes(g, g->mr, p->pair.k);
+    f.c_in = p->c;
+    return f;
+}
+
+/* Points the tile to columns n0 + jr .. + t->n of B: in a packed strip, or where B is. */
+static void point_to_b(const job *j, factors *f, const block_a *a, int64_t n0, int64_t jr)
+{
     const cpu_gemm_b *b = &j->p->b;
-    if (j->how.direct_b) {
+    cpu_tile *t = &f->tile;
+    if (!f->strips) {
         t->b = b->data + (size_t)a->k0 * b->row_bytes + (size_t)(n0 + jr) * sizeof(float);
         t->b_step = (int64_t)(b->row_bytes / sizeof(float));
         return;
     }
-    t->b = strips + strip_bytes(g, jr, a->k);
-    t->b_step = t->n <= g->nr_half ? g->nr_half : g->nr;
+    t->b = f->strips + strip_bytes(f->g, jr, t->k);
+    t->b_step = t->n <= f->g->nr_half ? f->g->nr_half : f->g->nr;
 }
 
-/* One tile of C over the steps of the block, and over the pair's, which reads and adds to the sums
- * while they are in the first-level cache. */
-static void multiply_tile(const job *j, const block_a *a, cpu_tile *t, cpu_tile *pair, int64_t at)
+/* Rows i0 .. i1 of the block and columns n0 + j0 .. n0 + j1, from whole tiles on. */
+static void multiply_tiles(const job *j, factors *f, const block_a *a, int64_t i0, int64_t i1,
+                           int64_t n0, int64_t j0, int64_t j1)
 {
-    const cpu_product *p = j->p;
-    t->c = p->c + at;
-    t->c_in = a->k0 > 0 ? t->c : p->c_in ? p->c_in + at : NULL;
-    j->how.g->tile(t);
-    if (!a->pair)
-        return;
-    pair->m = t->m;
-    pair->c = t->c;
-    pair->c_in = t->c;
-    j->how.g->tile(pair);
+    cpu_tile *t = &f->tile;
+    for (int64_t jr = j0; jr < j1; jr += f->g->nr) {
+        t->n = (int)cpu__min(f->g->nr, j1 - jr);
+        point_to_b(j, f, a, n0, jr);
+        for (int64_t ir = i0; ir < i1; ir += f->mr) {
+            int64_t at = (a->m0 + ir) * t->ldc + n0 + jr;
+            t->m = (int)cpu__min(f->mr, i1 - ir);
+            t->a = f->rows + (size_t)(ir / f->mr) * f->row_bytes;
+            t->c = j->p->c + at;
+            t->c_in = f->c_in ? f->c_in + at : NULL;
+            f->g->tile(t);
+        }
+    }
 }
 
-/* C [m0 .. m0 + m, n0 .. n0 + n] += the product over the steps of the block. */
+/* C [m0 .. m0 + m, n0 .. n0 + n] += the product over the steps of the block, and the pair's, which
+ * reads and adds to the sums while they are in the first-level cache. */
 static void multiply_block(const job *j, const block_a *a, const uint8_t *strips, int64_t n0,
                            int64_t n)
 {
-    const cpu_product *p = j->p;
-    const cpu_gemm_table *g = j->how.g;
-    int64_t mr = a->panels ? g->mr : n <= g->nr_half ? g->mr_half : g->mr;
-    int64_t mc = a->panels ? g->mc : mr;
-    size_t rows_bytes =
-        a->panels ? panel_bytes(g, mr, a->k) : (size_t)(mr * a->row) * sizeof(float);
-    size_t pair_bytes = panel_bytes(g, mr, p->pair.k);
-    const uint8_t *rows = a->panels ? a->panels : (const uint8_t *)a->data;
-    cpu_tile t = {.ldc = p->ldc, .alpha = p->alpha, .k = a->k};
-    cpu_tile pair = {.ldc = p->ldc, .alpha = p->pair.alpha, .k = p->pair.k};
-
-    t.a_row = a->panels ? 1 : a->row;
-    t.a_col = a->panels ? g->panel : 1;
-    pair.a_row = 1;
-    pair.a_col = g->panel;
+    factors f = get_product(j, a, strips, n);
+    factors pair = {0};
+    int64_t mc = a->panels ? f.g->mc : f.mr;
+    int64_t unit = mc;
+    int64_t nr = f.g->nr;
+    if (a->pair) {
+        pair = get_pair(j, a, strips);
+        unit = row_unit(&j->how);
+        nr = cpu__max(nr, pair.g->nr);
+    }
     for (int64_t ic = 0; ic < a->m; ic += mc) {
-        for (int64_t jr = 0; jr < n; jr += g->nr) {
-            size_t panel = (size_t)(ic / mr);
-            t.n = pair.n = (int)cpu__min(g->nr, n - jr);
-            point_to_b(&t, j, a, strips, n0, jr);
-            pair.b = strips + j->how.pair_strips + strip_bytes(g, jr, pair.k);
-            pair.b_step = pair.n <= g->nr_half ? g->nr_half : g->nr;
-            for (int64_t ir = ic; ir < cpu__min(ic + mc, a->m); ir += mr, panel++) {
-                t.m = (int)cpu__min(mr, a->m - ir);
-                t.a = rows + panel * rows_bytes;
-                pair.a = a->pair ? a->pair + panel * pair_bytes : NULL;
-                multiply_tile(j, a, &t, &pair, (a->m0 + ir) * p->ldc + n0 + jr);
+        for (int64_t jr = 0; jr < n; jr += nr) {
+            int64_t end = cpu__min(jr + nr, n);
+            for (int64_t ir = ic; ir < cpu__min(ic + mc, a->m); ir += unit) {
+                int64_t last = cpu__min(ir + unit, a->m);
+                multiply_tiles(j, &f, a, ir, last, n0, jr, end);
+                if (a->pair)
+                    multiply_tiles(j, &pair, a, ir, last, n0, jr, end);
             }
         }
     }
@@ -373,7 +431,7 @@ static uint8_t *find_panels(const job *j, int64_t k)
 /* Where the panels of row i of the group, and on, of the pair's A begin. */
 static uint8_t *find_pair(const job *j, int64_t i)
 {
-    return j->shared + j->how.pair_at + panel_bytes(j->how.g, i, j->p->pair.k);
+    return j->shared + j->how.pair_at + panel_bytes(j->how.pair_g, i, j->p->pair.k);
 }
 
 /* Does the pair join in after the first `steps` of the group? */
@@ -406,7 +464,7 @@ static void pack_task(void *ud, size_t task, int thread)
     if (is_last(j, j->k) && !j->p->pair.chained) {
         cpu_gemm_a a = j->p->pair.a;
         a.data += (j->m0 + i) * a.row;
-        g->pack_a(find_pair(j, i), &a, m, j->p->pair.k);
+        j->how.pair_g->pack_a(find_pair(j, i), &a, m, j->p->pair.k);
     }
 }
 
@@ -414,7 +472,8 @@ static void pack_task(void *ud, size_t task, int thread)
 static void chain_task(void *ud, size_t task, int thread)
 {
     const job *j = ud;
-    const cpu_gemm_table *g = j->how.g;
+    const cpu_gemm_table *g = j->how.chain_g;
+    const int64_t kc = j->how.chain_kc;
     cpu_product first = first_of_chain(j->p);
     job inner = {.p = &first, .how = {.g = g}};
     int64_t i = (int64_t)task * j->chain_rows;
@@ -423,17 +482,20 @@ static void chain_task(void *ud, size_t task, int thread)
 
     if (g->begin)
         g->begin();
-    for (int64_t k = 0; k < j->k; k += j->how.kc) {
-        int64_t part = cpu__min(j->how.kc, j->k - k);
-        block_a a = {j->m0 + i, m, k, part, .panels = find_panels(j, k)};
-        a.panels += panel_bytes(g, i, part);
+    for (int64_t k = 0; k < j->k; k += kc) {
+        int64_t part = cpu__min(kc, j->k - k);
+        block_a a = {j->m0 + i, m, k, part, .row = first.a.row};
+        if (g == j->how.g)
+            a.panels = find_panels(j, k) + panel_bytes(g, i, part);
+        else
+            a.data = find_a(&first, j->m0 + i, k);
         g->pack_b(strips, &first.b, 0, first.n, k, part);
         multiply_block(&inner, &a, strips, 0, first.n);
     }
     if (g->end)
         g->end();
     cpu_gemm_a made = {first.c + (j->m0 + i) * first.ldc, first.ldc, 1};
-    g->pack_a(find_pair(j, i), &made, m, first.n);
+    j->how.pair_g->pack_a(find_pair(j, i), &made, m, first.n);
 }
 
 static void columns_task(void *ud, size_t task, int thread)
@@ -460,7 +522,7 @@ static void columns_task(void *ud, size_t task, int thread)
             g->pack_b(strips, &p->b, n0, n, j->k0 + k, part);
         if (is_last(j, k + part)) {
             a.pair = find_pair(j, i0);
-            g->pack_b(strips + how->pair_strips, &p->pair.b, n0, n, 0, p->pair.k);
+            how->pair_g->pack_b(strips + how->pair_strips, &p->pair.b, n0, n, 0, p->pair.k);
         }
         multiply_block(j, &a, strips, n0, n);
     }
@@ -491,7 +553,7 @@ static void run_columns(cpu_backend *be, job *j)
     const cpu_product *p = j->p;
     const blocking *how = &j->how;
     int threads = j->how.serial ? 1 : be->base.n_threads;
-    j->chain_rows = cpu__round_up(cpu__divide_up(how->group_m, threads), how->g->mr);
+    j->chain_rows = cpu__round_up(cpu__divide_up(how->group_m, threads), row_unit(how));
     for (j->m0 = 0; j->m0 < p->m; j->m0 += how->group_m) {
         j->m = cpu__min(how->group_m, p->m - j->m0);
         j->row_tasks = cpu__divide_up(j->m, how->rows);

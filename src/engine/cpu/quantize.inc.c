@@ -35,25 +35,30 @@ CPU_INLINE vf magnify(vf x, vi rounded)
                 (below & (vi)vf_set(-127)));
 }
 
+/* The largest of n numbers, a multiple of V. */
+CPU_INLINE float find_largest(const float *x, const int n)
+{
+    vi most = {0};
+    for (int i = 0; i < n; i += V) {
+        vi size = (vi)vf_load(x + i) & 0x7fffffff;
+        vi more = size > most;
+        most = (size & more) | (most & ~more);
+    }
+    return eai_f32_from_bits((uint32_t)largest_lane(most));
+}
+
 static void quantize32(quantized *q, const float *x, bool fine)
 {
     vf part[N_PARTS];
     vi rounded[N_PARTS];
-    vi most = {0};
-    for (int i = 0; i < N_PARTS; i++) {
-        part[i] = vf_load(x + V * i);
-        vi size = (vi)part[i] & 0x7fffffff;
-        vi more = size > most;
-        most = (size & more) | (most & ~more);
-    }
-    float largest = eai_f32_from_bits((uint32_t)largest_lane(most));
+    float largest = find_largest(x, 32);
     if (!(largest <= FLT_MAX) || largest < SMALLEST) {
         *q = (quantized){.d = largest < SMALLEST ? 0.0f : NAN};
         return;
     }
     float inverse = 127.0f / largest;
     for (int i = 0; i < N_PARTS; i++)
-        part[i] *= inverse;
+        part[i] = vf_load(x + V * i) * inverse;
     round32(q, 0, rounded, part);
     q->d = largest / 127.0f;
     if (!fine)
@@ -73,17 +78,6 @@ static const struct {
 #undef ROW
 };
 
-/* 32 codes of row i of a block. Rows that a vector of sums pairs lie STEP bytes by STEP bytes. */
-CPU_INLINE void store_codes(uint8_t *block, int i, const uint8_t codes[32], bool paired)
-{
-    if (!paired) {
-        memcpy(block + 32 * i, codes, 32);
-        return;
-    }
-    for (int s = 0; s < 32 / STEP; s++)
-        memcpy(block + i / VR * VR * 32 + (s * VR + i % VR) * STEP, codes + s * STEP, STEP);
-}
-
 /* What stands behind the codes of a block: of row i da, and a number for each group and row. */
 static void store_sums(uint8_t *block, const quantized *q, int i, int rows, int groups, int zero,
                        bool fine)
@@ -102,24 +96,21 @@ static void store_sums(uint8_t *block, const quantized *q, int i, int rows, int 
     }
 }
 
-static void quantize(uint8_t *panel, const float *x, int64_t ldx, int m, int rows, int64_t k,
-                     eai_dtype dtype, bool fine)
+static void quantize(uint8_t *panel, const float *x, int64_t ldx, int m, int64_t k, eai_dtype dtype,
+                     bool fine)
 {
+    const int rows = fine ? 2 * m : m;
     const int groups = int8_formats[dtype].groups;
     const int zero = int8_formats[dtype].zero;
-    const bool paired = VR > 1 && rows == MR;
     size_t step = CPU_INT8_BLOCK(rows, groups);
-    for (int i = 0; i < (fine ? m : rows); i++) {
+    for (int i = 0; i < m; i++) {
         uint8_t *block = panel;
         for (int64_t at = 0; at < k; at += 32, block += step) {
             quantized q;
-            if (i < m)
-                quantize32(&q, x + i * ldx + at, fine);
-            else
-                memset(&q, 0, sizeof(q));
-            store_codes(block, i, q.codes[0], paired);
+            quantize32(&q, x + i * ldx + at, fine);
+            memcpy(block + 32 * i, q.codes[0], 32);
             if (fine)
-                store_codes(block, rows / 2 + i, q.codes[1], paired);
+                memcpy(block + 32 * (m + i), q.codes[1], 32);
             store_sums(block, &q, i, rows, groups, zero, fine);
         }
     }

@@ -5,15 +5,15 @@
  *     sum_tile    vectors as wide as the set's, for tiles: the same, except that with EAI_ISA_I8MM
  *                 a lane is one of 2 x 2 sums over eight neighbours
  *
- * The first operand is codes of weights, the second one of A (-127 .. 127). Codes of most types are
- * 0 .. 63, which every instruction takes. Those of `wide` types are signed bytes:
- *     VPDPBUSD    wants its first operand unsigned. The codes are made so by adding 128 (a flipped
- *                 bit), and the sums start 128 * sum q lower, which costs nothing: they start at
- *                 such a number anyway. The other way, |w| and the sign moved to A, is two or three
- *                 instructions for each of A's vectors in the inner loop.
- *     VPMADDUBSW  adds pairs in 16 bits, which 2 * 255 * 127 would overflow: |w|, and A with the
- *                 sign of w. 2 * 128 * 127 just fits, and so does 2 * 63 * 127.
- *     SDOT, SMMLA, plain C  take signed bytes. */
+ * The first operand is codes of weights, the second one of A (-127 .. 127). Tiles choose codes of
+ * weights that suit the instruction: -TILE_MOST .. TILE_MOST, plus TILE_ZERO. In dot products,
+ * where weights stay as they are stored, codes of most types are 0 .. 63, which every instruction
+ * takes. Those of `wide` types are signed bytes: VPDPBUSD    wants its first operand unsigned. The
+ * codes are made so by adding 128 (a flipped bit), and the sums start 128 * sum q lower, which
+ * costs nothing: they start at such a number anyway. The other way, |w| and the sign moved to A, is
+ * two or three instructions for each of A's vectors in the inner loop. VPMADDUBSW  adds pairs in 16
+ * bits, which 2 * 255 * 127 would overflow: |w|, and A with the sign of w. 2 * 128 * 127 just fits,
+ * and so does 2 * 63 * 127. SDOT, SMMLA, plain C  take signed bytes. */
 
 typedef int32_t dots __attribute__((vector_size(BYTES_WIDTH)));
 typedef uint32_t bytes32 __attribute__((vector_size(BYTES_WIDTH)));
@@ -22,6 +22,14 @@ typedef uint32_t bytes32 __attribute__((vector_size(BYTES_WIDTH)));
 #define WIDE_ZERO 128
 #else
 #define WIDE_ZERO 0
+#endif
+
+#if defined(__AVX2__) && EAI_ISA_WIDTH == 8 && !defined(EAI_ISA_EMULATED)
+#define TILE_ZERO 64
+#define TILE_MOST 63
+#else
+#define TILE_ZERO WIDE_ZERO
+#define TILE_MOST 127
 #endif
 
 #if defined(EAI_ISA_I8MM)
@@ -49,9 +57,8 @@ CPU_INLINE dots sum_bytes(dots sums, bytes8 w, bytes8 a, const bool wide)
     return (dots)_mm256_dpbusd_epi32((__m256i)sums, (__m256i)w, (__m256i)a);
 }
 
-CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
+CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a)
 {
-    (void)wide;
     return (vi)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)w, (__m512i)a);
 }
 
@@ -66,9 +73,9 @@ CPU_INLINE dots sum_bytes(dots sums, bytes8 w, bytes8 a, const bool wide)
     return sums + (dots)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 
-CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
+CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a)
 {
-    return sum_bytes(sums, w, a, wide);
+    return sum_bytes(sums, w, a, false);
 }
 
 #elif defined(__ARM_FEATURE_DOTPROD) && !defined(EAI_ISA_EMULATED)
@@ -79,13 +86,12 @@ CPU_INLINE dots sum_bytes(dots sums, bytes8 w, bytes8 a, const bool wide)
     return (dots)vdotq_s32((int32x4_t)sums, (int8x16_t)w, (int8x16_t)a);
 }
 
-CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
+CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a)
 {
 #if defined(EAI_ISA_I8MM)
-    (void)wide;
     return (vi)vmmlaq_s32((int32x4_t)sums, (int8x16_t)a, (int8x16_t)w);
 #else
-    return sum_bytes(sums, w, a, wide);
+    return sum_bytes(sums, w, a, true);
 #endif
 }
 
@@ -101,9 +107,9 @@ CPU_INLINE dots sum_bytes(dots sums, bytes8 w, bytes8 a, const bool wide)
     return sums + (dots)vpaddlq_s16(vpaddq_s16(low, high));
 }
 
-CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
+CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a)
 {
-    return sum_bytes(sums, w, a, wide);
+    return sum_bytes(sums, w, a, true);
 }
 
 #elif !defined(EAI_ISA_EMULATED)
@@ -119,9 +125,9 @@ CPU_INLINE dots sum_bytes(dots sums, bytes8 w, bytes8 a, const bool wide)
     return sums + (pairs >> 16) + ((dots)((bytes32)pairs << 16) >> 16);
 }
 
-CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
+CPU_INLINE vi sum_tile(vi sums, vbytes w, vbytes a)
 {
-    return sum_bytes(sums, w, a, wide);
+    return sum_bytes(sums, w, a, true);
 }
 
 #else
@@ -140,9 +146,8 @@ static __attribute__((noinline)) dots sum_bytes(dots sums, bytes8 w, bytes8 a, c
     return sums;
 }
 
-static __attribute__((noinline)) vi sum_tile(vi sums, vbytes w, vbytes a, const bool wide)
+static __attribute__((noinline)) vi sum_tile(vi sums, vbytes w, vbytes a)
 {
-    (void)wide;
     for (int i = 0; i < V; i++) {
         for (int k = 0; k < STEP; k++)
             sums[i] += multiply_bytes(w[i % VC * STEP + k], a[i / VC * STEP + k]);
