@@ -34,9 +34,9 @@ typedef struct cpu_attention {
 
 enum {
     CPU_ATTENTION_QUERIES =
-        48,                  /* queries a tile: whole blocks of the 6 rows of the product kernel */
-    CPU_ATTENTION_KEYS = 64, /* keys a tile */
-    CPU_ATTENTION_FEW = 4,   /* up to so many queries are done by chunks of keys instead */
+        48,                   /* queries a tile: whole blocks of the 6 rows of the product kernel */
+    CPU_ATTENTION_KEYS = 128, /* keys a tile */
+    CPU_ATTENTION_FEW = 4,    /* up to so many queries are done by chunks of keys instead */
     CPU_ATTENTION_CHUNK = 256, /* keys a chunk */
 };
 

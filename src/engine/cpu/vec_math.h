@@ -47,35 +47,49 @@ CPU_INLINE vf vf_abs(vf x)
     return (vf)((vi)x & 0x7fffffff);
 }
 
-/* Lanes exchanged at distance 8, 4, 2, 1, for sums and maxima across a vector. */
-#define VF_FOLD(v, op)                                                                             \
-    do {                                                                                           \
-        float lanes_[V];                                                                           \
-        vf_store(lanes_, v);                                                                       \
-        for (int width_ = V / 2; width_ > 0; width_ /= 2)                                          \
-            for (int i_ = 0; i_ < width_; i_++)                                                    \
-                lanes_[i_] = op(lanes_[i_], lanes_[i_ + width_]);                                  \
-        return lanes_[0];                                                                          \
-    } while (0)
-
-CPU_INLINE float add_two(float a, float b)
-{
-    return a + b;
-}
-
-CPU_INLINE float max_two(float a, float b)
-{
-    return a > b || a != a ? a : b;
-}
+/* The lanes d away from each other exchanged, for sums and maxima across a vector. */
+#if V == 16
+#define EXCHANGE_8(x)                                                                              \
+    __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define EXCHANGE_4(x)                                                                              \
+    __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define EXCHANGE_2(x)                                                                              \
+    __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define EXCHANGE_1(x)                                                                              \
+    __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#elif V == 8
+#define EXCHANGE_4(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3)
+#define EXCHANGE_2(x) __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5)
+#define EXCHANGE_1(x) __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
+#else
+#define EXCHANGE_2(x) __builtin_shufflevector(x, x, 2, 3, 0, 1)
+#define EXCHANGE_1(x) __builtin_shufflevector(x, x, 1, 0, 3, 2)
+#endif
 
 CPU_INLINE float vf_sum(vf v)
 {
-    VF_FOLD(v, add_two);
+#if V >= 16
+    v += EXCHANGE_8(v);
+#endif
+#if V >= 8
+    v += EXCHANGE_4(v);
+#endif
+    v += EXCHANGE_2(v);
+    v += EXCHANGE_1(v);
+    return v[0];
 }
 
 CPU_INLINE float vf_largest(vf v)
 {
-    VF_FOLD(v, max_two);
+#if V >= 16
+    v = vf_max(v, EXCHANGE_8(v));
+#endif
+#if V >= 8
+    v = vf_max(v, EXCHANGE_4(v));
+#endif
+    v = vf_max(v, EXCHANGE_2(v));
+    v = vf_max(v, EXCHANGE_1(v));
+    return v[0];
 }
 
 /* 2^n for -126 <= n <= 127 */
