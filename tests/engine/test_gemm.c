@@ -66,28 +66,56 @@ static rounding choose_rounding(const cpu_backend *be, const product_case *pc)
     return be->gemm_bf16 && large ? TO_BF16 : TO_F32;
 }
 
-/* n numbers that share a scale, 64 apart from each other: whole multiples of it. */
+enum { SUB = 64, BLOCK = 192 }; /* steps that are rotated together, and that share a scale */
+
+/* sqrt(SUB) times the transform of Walsh and Hadamard. */
+static void rotate(float *x)
+{
+    for (int d = 1; d < SUB; d *= 2) {
+        for (int i = 0; i < SUB; i++) {
+            float a = x[i];
+            float b = x[i ^ d];
+            if (i & d)
+                continue;
+            x[i] = a + b;
+            x[i ^ d] = a - b;
+        }
+    }
+}
+
+/* Numbers that share a scale: whole multiples of it. */
 static void round_to_levels(float *x, int64_t n, int levels)
 {
     float largest = 0;
     for (int64_t k = 0; k < n; k++)
         largest = fmaxf(largest, fabsf(x[k]));
     for (int64_t k = 0; k < n && largest > 0; k++)
-        x[k] = (float)lrintf(x[k] * ((float)levels / largest)) * (largest / (float)levels);
+        x[k] = (float)lrintf(x[k] * ((float)levels / largest)) * (largest / (float)levels / 8);
 }
 
-/* Rows of an operand, k numbers along K each, as the product takes them. Caller frees. */
+static int64_t count_steps(int64_t k, rounding to)
+{
+    return to == TO_INT8 ? (k + SUB - 1) / SUB * SUB : k;
+}
+
+/* Rows of an operand, k numbers along K each, as the product takes them: count_steps. Caller frees.
+ */
 static float *round_rows(const float *x, int64_t rows, int64_t row_step, int64_t k, int64_t k_step,
                          rounding to, int levels)
 {
-    float *out = make_floats(&(eai_rng){0}, rows * k);
+    int64_t steps = count_steps(k, to);
+    float *out = eai_alloc_zeroed((size_t)(rows * steps) + 1, sizeof(float));
+    assert_non_null(out);
     for (int64_t r = 0; r < rows; r++) {
+        float *row = out + r * steps;
         for (int64_t i = 0; i < k; i++) {
             float value = x[r * row_step + i * k_step];
-            out[r * k + i] = to == TO_BF16 ? eai_bf16_to_f32(eai_bf16_from_f32(value)) : value;
+            row[i] = to == TO_BF16 ? eai_bf16_to_f32(eai_bf16_from_f32(value)) : value;
         }
-        for (int64_t i = 0; to == TO_INT8 && i < k; i += 64)
-            round_to_levels(out + r * k + i, k - i < 64 ? k - i : 64, levels);
+        for (int64_t i = 0; to == TO_INT8 && i < steps; i += SUB)
+            rotate(row + i);
+        for (int64_t i = 0; to == TO_INT8 && i < steps; i += BLOCK)
+            round_to_levels(row + i, steps - i < BLOCK ? steps - i : BLOCK, levels);
     }
     return out;
 }
@@ -153,6 +181,7 @@ static void multiply(matrices *x, const product_case *pc, const cpu_backend *be)
     rounding to = choose_rounding(be, pc);
     bool ta = pc->trans_a;
     bool tb = pc->trans_b;
+    int64_t steps = count_steps(pc->k, to);
     float *rows = round_rows(x->a, pc->m, ta ? 1 : pc->k, pc->k, ta ? pc->m : 1, to, 127);
     float *columns = round_rows(x->b, pc->n, tb ? pc->k : 1, pc->k, tb ? 1 : pc->n, to,
                                 be->gemm_int8 ? be->gemm_int8->levels : 0);
@@ -160,8 +189,8 @@ static void multiply(matrices *x, const product_case *pc, const cpu_backend *be)
         for (int64_t j = 0; j < pc->n; j++) {
             double sum = 0;
             double size = 0;
-            for (int64_t k = 0; k < pc->k; k++) {
-                double product = (double)rows[i * pc->k + k] * (double)columns[j * pc->k + k];
+            for (int64_t k = 0; k < steps; k++) {
+                double product = (double)rows[i * steps + k] * (double)columns[j * steps + k];
                 sum += product;
                 size += fabs(product);
             }

@@ -63,4 +63,23 @@ CPU_INLINE vf vf_set(float x)
     return x - (vf){0};
 }
 
+/* The lanes d away from each other exchanged: for what is made of all lanes. */
+#if V == 16
+#define EXCHANGE_8(x)                                                                              \
+    __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define EXCHANGE_4(x)                                                                              \
+    __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define EXCHANGE_2(x)                                                                              \
+    __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define EXCHANGE_1(x)                                                                              \
+    __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#elif V == 8
+#define EXCHANGE_4(x) __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3)
+#define EXCHANGE_2(x) __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5)
+#define EXCHANGE_1(x) __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
+#else
+#define EXCHANGE_2(x) __builtin_shufflevector(x, x, 2, 3, 0, 1)
+#define EXCHANGE_1(x) __builtin_shufflevector(x, x, 1, 0, 3, 2)
+#endif
+
 #endif

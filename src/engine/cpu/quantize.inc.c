@@ -35,23 +35,22 @@ CPU_INLINE vf magnify(vf x, vi rounded)
                 (below & (vi)vf_set(-127)));
 }
 
-/* The largest of n numbers, a multiple of V. */
-CPU_INLINE float find_largest(const float *x, const int n)
+/* Lane by lane the larger of `most` and the bits of x without its sign. */
+CPU_INLINE vi larger_size(vi most, vf x)
 {
-    vi most = {0};
-    for (int i = 0; i < n; i += V) {
-        vi size = (vi)vf_load(x + i) & 0x7fffffff;
-        vi more = size > most;
-        most = (size & more) | (most & ~more);
-    }
-    return eai_f32_from_bits((uint32_t)largest_lane(most));
+    vi size = (vi)x & 0x7fffffff;
+    vi more = size > most;
+    return (size & more) | (most & ~more);
 }
 
 static void quantize32(quantized *q, const float *x, bool fine)
 {
     vf part[N_PARTS];
     vi rounded[N_PARTS];
-    float largest = find_largest(x, 32);
+    vi most = {0};
+    for (int i = 0; i < N_PARTS; i++)
+        most = larger_size(most, vf_load(x + V * i));
+    float largest = eai_f32_from_bits((uint32_t)largest_lane(most));
     if (!(largest <= FLT_MAX) || largest < SMALLEST) {
         *q = (quantized){.d = largest < SMALLEST ? 0.0f : NAN};
         return;
