@@ -49,6 +49,7 @@ SIGNATURES = {
     "eai_weights_at": (ctypes.POINTER(Tensor), [P, Z]),
     "eai_weights_find": (ctypes.POINTER(Tensor), [P, S]),
     "eai_weights_add": (I, [P, S, I, P, P, P]),
+    "eai_weights_copy_meta": (I, [P, P, P]),
     "eai_weights_meta_count": (Z, [P]),
     "eai_weights_meta_key": (S, [P, Z]),
     "eai_weights_meta_type": (I, [P, S]),

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""How fast transformers + PEFT train an adapter: the peer's half of tools/bench_lora.py, which calls it twice.
+"""How fast transformers + PEFT train an adapter: the peer's half of tools/bench.py and tools/bench_lora.py.
 
   peft_speed.py prepare FOLDER --model FILE.gguf
       FOLDER/f32 and FOLDER/bf16: the model as from_pretrained reads it best, so that what is timed converts nothing
   peft_speed.py train FOLDER DATA.jsonl --config NAME [--batch 4] [--seq-len 256] [--rank 8] [--threads 2] [--steps 6]
       trains on the rows of {"text": ...} in their order, each cut to --seq-len tokens, every token learned; prints a
-      line a step and one JSON object at the end
+      line a step and one JSON object at the end; --save FOLDER saves the adapter, as whoever trains does
 
-All configurations are eager (no torch.compile), with sdpa attention and the fused AdamW; CONFIGS says how they differ.
+All configurations have sdpa attention and the fused AdamW; CONFIGS says how they differ. What torch.compile costs is in
+the seconds of the first step, and of any later one for which it compiles again.
 """
 import argparse
+import collections
 import contextlib
 import json
 import pathlib
@@ -21,12 +23,13 @@ import transformers
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
-# name: type of the weights, whether the forward pass is under bf16 autocast, whether the adapter of a bf16 model is f32
+Config = collections.namedtuple("Config", "weights autocast f32_adapter compiled")
 CONFIGS = {
-    "f32": ("f32", False, True),
-    "autocast": ("f32", True, True),
-    "bf16-weights": ("bf16", False, True),
-    "bf16-all": ("bf16", False, False),
+    "f32": Config("f32", autocast=False, f32_adapter=True, compiled=False),
+    "autocast": Config("f32", autocast=True, f32_adapter=True, compiled=False),
+    "bf16-weights": Config("bf16", autocast=False, f32_adapter=True, compiled=False),
+    "bf16-all": Config("bf16", autocast=False, f32_adapter=False, compiled=False),
+    "bf16-all-compile": Config("bf16", autocast=False, f32_adapter=False, compiled=True),
 }
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
@@ -56,29 +59,30 @@ def read_batches(args, folder):
 
 def load(args, folder):
     import peft
-    _, _, f32_adapter = CONFIGS[args.config]
-    dtype = DTYPES[CONFIGS[args.config][0]]
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
+    how = CONFIGS[args.config]
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[how.weights], attn_implementation="sdpa")
     config = peft.LoraConfig(r=args.rank, lora_alpha=2 * args.rank, lora_dropout=0.0, target_modules=TARGETS,
                              task_type="CAUSAL_LM")
-    model = peft.get_peft_model(model, config, autocast_adapter_dtype=f32_adapter)
+    model = peft.get_peft_model(model, config, autocast_adapter_dtype=how.f32_adapter)
     model.train()
     return model, peft.__version__
 
 
 def train(args):
     torch.set_num_threads(args.threads)
-    folder = args.folder / CONFIGS[args.config][0]
+    how = CONFIGS[args.config]
+    folder = args.folder / how.weights
     batches = read_batches(args, folder)
     model, version = load(args, folder)
+    step_model = torch.compile(model) if how.compiled else model
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=2e-4, weight_decay=0.01, fused=True)
-    autocast = torch.autocast("cpu", torch.bfloat16) if CONFIGS[args.config][1] else contextlib.nullcontext()
+    autocast = torch.autocast("cpu", torch.bfloat16) if how.autocast else contextlib.nullcontext()
     seconds, losses = [], []
     for step, ids in enumerate(batches):
         start = time.perf_counter()
         with autocast:
-            loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+            loss = step_model(input_ids=ids, labels=ids, use_cache=False).loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trainable, 1.0)
@@ -86,6 +90,8 @@ def train(args):
         losses.append(loss.item())
         seconds.append(time.perf_counter() - start)
         print(f"step {step + 1}: loss {losses[-1]:.4f}, {seconds[-1]:.2f} s", flush=True)
+    if args.save:
+        model.save_pretrained(args.save)
     print(json.dumps({"step_seconds": seconds, "loss": losses, "threads": torch.get_num_threads(),
                       "trainable": sum(p.numel() for p in trainable), "isa": torch.backends.cpu.get_cpu_capability(),
                       "versions": {"torch": torch.__version__, "transformers": transformers.__version__,
@@ -102,6 +108,7 @@ def main():
     t.add_argument("folder", type=pathlib.Path)
     t.add_argument("data", type=pathlib.Path)
     t.add_argument("--config", choices=CONFIGS, required=True)
+    t.add_argument("--save", type=pathlib.Path, metavar="FOLDER", help="save the adapter there at the end")
     for name, value in (("batch", 4), ("seq-len", 256), ("rank", 8), ("threads", 2), ("steps", 6)):
         t.add_argument(f"--{name}", type=int, default=value)
     args = parser.parse_args()
