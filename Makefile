@@ -25,7 +25,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora bench-generate instructions interop fuzz fuzz-all arm64 clean
+.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora bench-generate bench-scaling instructions interop fuzz fuzz-all arm64 clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -89,8 +89,10 @@ tsan: setup ## every test with the thread sanitizer, but those labelled slow (TS
 coverage: setup ## line coverage of the tests, a page in build-coverage/report; fails below 85 % of src/
 	@JOBS=$(JOBS) sh tools/coverage.sh $(ARGS)
 
-bench: command ## GFLOP/s of products: every instruction set, storage types, shapes (ARGS='--threads 1')
-	@$(EFFICIENTAI) bench gemm --isas all --layout both $(ARGS)
+bench: command model ## every figure beside its peer, into bench/results (SHORT=1; ROUNDS=2; ARGS='--against llama.cpp')
+	@sh tools/setup.sh bench || true
+	@EFFICIENTAI_REQUIRE_PEERS=1 sh tools/peers.sh python3 tools/bench.py $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SHORT),--short) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 bench-loading: build model ## the share of checking in loading a model; fails above 1 % (ARGS='FILE...' for others)
 	@build/tests/bench_loading $(or $(ARGS),"$$($(EFFICIENTAI) models path)")
@@ -102,6 +104,9 @@ bench-lora: command model ## LoRA training beside transformers + PEFT: tokens/s,
 bench-generate: build model ## prompts and generation beside llama.cpp and transformers (SHORT=1: once; ROUNDS=3)
 	@EFFICIENTAI_REQUIRE_PEERS=1 sh tools/peers.sh python3 tools/bench_generate.py --rounds $(or $(ROUNDS),3) \
 		$(if $(SHORT),--short) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+bench-scaling: command ## how cost grows with length, rank, batch, threads, size (SHORT=1; ARGS='--only seq')
+	@python3 tools/bench_scaling.py $(if $(SHORT),--short) $(ARGS)
 
 instructions: configure ## count those of fixed work under valgrind; fails when it takes over 5 % more (ARGS=--accept)
 	@sh tools/setup.sh instructions

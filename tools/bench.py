@@ -15,8 +15,8 @@ import argparse
 import fnmatch
 import os
 import pathlib
-import shutil
 import sys
+import tempfile
 
 from benches import jobs, plot, process, results
 from benches.rows import ROWS, goal_of
@@ -57,7 +57,8 @@ def draw(path, everything):
     for row in [r for r in ROWS if r.name in rows]:
         known = rows[row.name]
         ratios = [(of["ratio"], of["reached"]) for of in known["ours"].values() if "ratio" in of]
-        lines.append((known["what"], ratios, next(iter(known["to_reach"].values())), known.get("peer", "")))
+        (sign, goal), = known["to_reach"].items()
+        lines.append((known["what"], ratios, "\u2264" if sign == "at_most" else "\u2265", goal, known.get("peer", "")))
     title = f"ratio to the peer: {machine['cpu']}, {machine['isa']}, {machine['threads']} threads"
     path.with_suffix(".svg").write_text(plot.bars(title, lines), encoding="utf-8")
 
@@ -75,7 +76,7 @@ def measure(args, rows, bench, machine, path):
             print(f"  {column} is left out: {reason}")
         for name, r in new.items():
             print(results.line_of(name, r), flush=True)
-        draw(path, results.merge(path, machine, new))
+        draw(path, results.merge(path, machine, "rows", new))
         judged.update(new)
     return judged
 
@@ -107,21 +108,19 @@ def main():
         return print_list(rows, machine["isa"])
     extent = jobs.SHORT if args.short else jobs.FULL
     extent = extent._replace(rounds=args.rounds or extent.rounds)
-    work = process.ROOT / "build/bench/work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
     folder = args.output or process.ROOT / ("build/bench/results" if args.short else "bench/results")
     path = folder / f"{results.slug_of(machine)}.json"
     print(f"{machine['cpu']}, {machine['isa']}, {args.threads} threads; {len(rows)} rows, {extent.rounds} rounds", flush=True)
-    bench = jobs.Bench(args, extent, work)
-    for column, reason in bench.missing.items():
-        print(f"{column.upper()} IS NOT MEASURED: {reason}", flush=True)
-    judged = measure(args, rows, bench, machine, path)
+    (process.ROOT / "build/bench").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="work-", dir=process.ROOT / "build/bench") as work:
+        bench = jobs.Bench(args, extent, pathlib.Path(work))
+        for column, reason in bench.missing.items():
+            print(f"{column.upper()} IS NOT MEASURED: {reason}", flush=True)
+        judged = measure(args, rows, bench, machine, path)
     print("\nours, the peer that counts, the ratio, what is to be reached" + ("; SHORT: these figures mean little" if args.short else ""))
     for name, r in judged.items():
         print(results.line_of(name, r))
     print(f"\n{os.path.relpath(path)} and its plot {os.path.relpath(path.with_suffix('.svg'))}")
-    shutil.rmtree(work)
 
 
 if __name__ == "__main__":

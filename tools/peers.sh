@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the Python environment of the peers (torch, transformers, PEFT, gguf ...), then runs a command with
-# its interpreter in EFFICIENTAI_PEERS_PYTHON: tools/peers.sh [COMMAND ...]. For `make interop` and
-# `make bench-lora`; nothing else needs it.
+# its interpreter in EFFICIENTAI_PEERS_PYTHON: tools/peers.sh [COMMAND ...]. For `make interop`,
+# `make bench`, `make bench-lora` and `make bench-generate`; nothing else needs it.
 #
 #   EFFICIENTAI_PEERS=DIR         use this environment, which somebody else looks after
 #   EFFICIENTAI_REQUIRE_PEERS=1   a network that fails is a failure, not a reason to skip

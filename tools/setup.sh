@@ -5,7 +5,8 @@
 #   tools/setup.sh format       clang-format, for `make format` and `make format-check`
 #   tools/setup.sh lint         clang-tidy, shellcheck and codespell, for `make tidy`
 #   tools/setup.sh clang        clang, for `make clang`
-#   tools/setup.sh peers        Python's venv, for `make interop` and `make bench-lora`
+#   tools/setup.sh peers        Python's venv, for `make interop` and `make bench`
+#   tools/setup.sh bench        tcmalloc, which `make bench` preloads for PEFT (macOS preloads nothing)
 #   tools/setup.sh instructions valgrind, for `make instructions` (macOS has none, and skips it)
 #   tools/setup.sh fuzz         clang with libFuzzer, for `make fuzz`
 #   tools/setup.sh arm64        cross compiler and emulator, for `make arm64` (Debian only)
@@ -44,6 +45,9 @@ clang             |command -v clang-14 || command -v clang      |clang-14       
 peers_needs='
 venv              |python3 -c "import venv, ensurepip"          |python3-venv      |python3
 '
+bench_needs='
+tcmalloc          |have_tcmalloc                                |libtcmalloc-minimal4|
+'
 instructions_needs='
 valgrind          |have_valgrind                                |valgrind          |
 '
@@ -71,6 +75,10 @@ have_clang_format() {
 
 have_valgrind() {
     command -v valgrind || [ "$(uname -s)" = Darwin ]
+}
+
+have_tcmalloc() {
+    [ "$(uname -s)" = Darwin ] || python3 -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("tcmalloc_minimal"))'
 }
 
 have_fuzzer() {
@@ -175,10 +183,11 @@ format) needs=$format_needs ;;
 lint) needs=$lint_needs ;;
 clang) needs=$clang_needs ;;
 peers) needs=$peers_needs ;;
+bench) needs=$bench_needs ;;
 instructions) needs=$instructions_needs ;;
 fuzz) needs=$fuzz_needs ;;
 arm64) needs=$arm64_needs ;;
-*) fail "unknown group '$1': build, format, lint, clang, peers, instructions, fuzz or arm64" ;;
+*) fail "unknown group '$1': build, format, lint, clang, peers, bench, instructions, fuzz or arm64" ;;
 esac
 
 system=$(uname -s)

@@ -45,8 +45,14 @@ def reason_of(failed):
 # --- what this machine can measure ---
 
 
+HAS = "import importlib.util, sys; sys.exit(any(importlib.util.find_spec(m) is None for m in sys.argv[1:]))"
+
+
 def has_modules(python, *modules):
-    return bool(python) and subprocess.run([python, "-c", f"import {', '.join(modules)}"], capture_output=True).returncode == 0
+    try:
+        return subprocess.run([python, "-c", HAS, *modules], capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def missing_of_torch(args, *modules):
@@ -67,6 +73,13 @@ def missing_peft_best(args):
     return missing_peft(args)
 
 
+def missing_llama(args):
+    python, reason = process.find_llama()
+    if python and not has_modules(python, "llama_cpp"):
+        return "EFFICIENTAI_LLAMA_CPP: no llama_cpp in that environment"
+    return reason
+
+
 def missing_int8_training(args):
     done = subprocess.run([args.tool, "lora-finetuning-mlx:train", "--dtype", "int8", "--data", ".", "--print-config"], capture_output=True)
     return "training in 8 bits is not offered by this build" if done.returncode else None
@@ -79,7 +92,7 @@ PEERS = {
     "peft-best": missing_peft_best,
     "transformers": lambda args: missing_of_torch(args, "torch", "transformers"),
     "torch": lambda args: missing_of_torch(args, "torch"),
-    "llama.cpp": lambda args: process.find_llama()[1],
+    "llama.cpp": missing_llama,
 }
 SELF = ["own-bf16", "peak", "memory"]
 

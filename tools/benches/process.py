@@ -69,12 +69,13 @@ def find_tcmalloc():
     return ctypes.util.find_library("tcmalloc_minimal") if sys.platform.startswith("linux") else None
 
 
-def add_options(parser):
-    """Those that all benches have."""
+def add_options(parser, peers=True):
+    """Those that all benches have, and those of the ones with peers."""
     parser.add_argument("--tool", type=pathlib.Path, default=ROOT / "build/bin/efficientai")
-    parser.add_argument("--python", default=os.environ.get("EFFICIENTAI_PEERS_PYTHON"),
-                        help="an interpreter with torch, transformers and PEFT; tools/peers.sh makes and names one")
-    parser.add_argument("--model", default="smollm2-135m-instruct", help="a known model or a GGUF file")
+    if peers:
+        parser.add_argument("--python", default=os.environ.get("EFFICIENTAI_PEERS_PYTHON"),
+                            help="an interpreter with torch, transformers and PEFT; tools/peers.sh makes and names one")
+        parser.add_argument("--model", default="smollm2-135m-instruct", help="a known model or a GGUF file")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
 
 

@@ -98,10 +98,15 @@ def about(measured, command, extent, short):
 # --- the file ---
 
 
-def merge(path, machine, new):
-    """Puts rows into the file, which appears whole or not at all; returns all that are in it."""
+def laid_over(old, new, levels):
+    """`new` beside what `old` has under other names, in so many levels of objects."""
+    return {**old, **({k: laid_over(old.get(k, {}), v, levels - 1) for k, v in new.items()} if levels > 1 else new)}
+
+
+def merge(path, machine, key, new, levels=1):
+    """Puts `new` into the file, which appears whole or not at all; returns all that is in it."""
     old = json.loads(path.read_text()) if path.exists() else {}
-    everything = {"machine": machine, "rows": {**old.get("rows", {}), **new}}
+    everything = {"machine": machine, key: laid_over(old.get(key, {}), new, levels)}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(everything, indent=1) + "\n")

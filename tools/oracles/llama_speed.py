@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How fast llama.cpp reads prompts and generates: the peer's half of tools/bench_generate.py.
+"""How fast llama.cpp reads prompts and generates: the peer's half of tools/benches/generate.py.
 
     llama_speed.py MODEL.gguf [--prompts 128,512] [--tokens 128] [--threads 2] [--repeat 3]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How fast transformers + PEFT train an adapter: the peer's half of tools/bench.py and tools/bench_lora.py.
+"""How fast transformers + PEFT train an adapter: the peer's half of tools/benches/lora.py.
 
   peft_speed.py prepare FOLDER --model FILE.gguf
       FOLDER/f32 and FOLDER/bf16: the model as from_pretrained reads it best, so that what is timed converts nothing

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How fast torch multiplies: the peer's half of the products in tools/bench.py.
+"""How fast torch multiplies: the peer's half of tools/benches/products.py.
 
     torch_products.py --shape 1024x576x1536 [--types bf16,f32] [--threads 2] [--repeat 7]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How fast transformers reads prompts and generates, in bf16: the peer's half of tools/bench_generate.py.
+"""How fast transformers reads prompts and generates, in bf16: the peer's half of tools/benches/generate.py.
 
     transformers_speed.py FOLDER [--prompts 128,512] [--tokens 128] [--threads 2] [--repeat 3]
 
