@@ -51,8 +51,8 @@ def train(args, options):
 
 
 def generate(args, options):
-    rows = run(args, "generate", options)["rows"]
-    return {f"{row['test'].split()[0]} tokens/s": row["tokens_per_s"] for row in rows}
+    prompt, single = run(args, "generate", options)["rows"]
+    return {"prompt tokens/s": prompt["tokens_per_s"], "generate tokens/s": single["tokens_per_s"]}
 
 
 def point(args, curve, value):
@@ -73,7 +73,7 @@ def draw(path, machine, variable, curve, points):
     def line(figure):
         return {int(v): p[figure] for v, p in points.items() if figure in p}
 
-    speed = {name: line(f"{name} tokens/s") for name in ("train", "prompt", "tokens")}
+    speed = {name: line(f"{name} tokens/s") for name in ("train", "prompt", "generate")}
     memory = {name: line(f"{name} MB") for name in ("planned", "weights")}
     title = f"{machine['cpu']}, {machine['isa']}, {machine['threads']} threads: {curve.label}"
     page = plot.panels(title, curve.label, [int(v) for v in sorted(points, key=int)],
