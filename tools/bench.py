@@ -69,7 +69,8 @@ def measure(args, rows, bench, machine, path):
     for job in dict.fromkeys(r.job for r in rows):
         of_job = [r for r in rows if r.job == job]
         measured = bench.measure(job, list(dict.fromkeys(c for r in of_job for c in (*r.ours, *r.peers))))
-        common = results.about(measured, command_of(sys.argv[1:]), bench.extent, args.short)
+        common = {"model": pathlib.Path(args.model).name,
+                  **results.about(measured, command_of(sys.argv[1:]), bench.extent, args.short)}
         new = {r.name: {"what": r.what.format(wall_steps=bench.extent.wall_steps), **results.judge(r, measured, machine["isa"], bench.wanted),
                         **common} for r in of_job}
         for column, reason in measured.missing.items():
@@ -128,3 +129,5 @@ if __name__ == "__main__":
         main()
     except process.Failed as e:
         sys.exit(f"bench: {e}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # what was measured is in the file
