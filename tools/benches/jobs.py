@@ -294,17 +294,15 @@ class Bench:
 
     def run_peft(self, job, work, column, inductor):
         config, tcmalloc = PEFT[column]
-        preload = process.find_tcmalloc() if tcmalloc else None
-        more = {"TORCHINDUCTOR_CACHE_DIR": str(inductor), **({"LD_PRELOAD": preload} if preload else {})}
+        compiled, preload = config.endswith("compile"), process.find_tcmalloc() if tcmalloc else None
+        cold = not (compiled and inductor.exists())
+        more = {**({"TORCHINDUCTOR_CACHE_DIR": str(inductor)} if compiled else {}), **({"LD_PRELOAD": preload} if preload else {})}
         if tcmalloc:
             self.about["tcmalloc"] = bool(preload)
-        cold = not inductor.exists()
         figures = lora.run_peft(self.args, job, work, self.folders(), config, more)
-        if cold or "compile_seconds" not in figures:
-            figures["first_cold"] = figures["time_to_first_step"]
-        if not cold:
-            figures.pop("compile_seconds", None)
-        return figures
+        if cold:
+            return {**figures, "first_cold": figures["time_to_first_step"]}
+        return {k: v for k, v in figures.items() if k != "compile_seconds"}
 
     def same_loss(self, work, column, figures, precision):
         """Refuses what did not train on the same rows and the same model as the first that was run."""
