@@ -244,7 +244,10 @@ class Bench:
             reason = missing_int8_training(self.args)
             missing.update({c: reason for c in columns if "int8" in c and reason})
         load = round(os.getloadavg()[0], 2)
-        runners = [r for r in JOBS[name](self) if any(c in columns and c not in missing for c in r.columns)]
+        try:
+            runners = [r for r in JOBS[name](self) if any(c in columns and c not in missing for c in r.columns)]
+        except Failed as e:  # a file that could not be made
+            return Measured({}, {c: reason_of(e) for c in columns}, {})
         self.about["load_before"] = load
         figures = collections.defaultdict(lambda: collections.defaultdict(list))
         for turn in range(rounds):

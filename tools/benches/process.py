@@ -35,7 +35,10 @@ def run_json(argv, threads, more=None):
     done = subprocess.run(argv, env=environment(threads, more), capture_output=True, text=True)
     if done.returncode:
         raise failure(argv, done.returncode, done.stderr)
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    try:
+        return json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError) as e:
+        raise Failed(f"no JSON from {' '.join(argv[:3])}") from e
 
 
 def run_timed(argv, first_step, threads, more=None):
