@@ -21,6 +21,7 @@ import tempfile
 from benches import jobs, plot, process, results
 from benches.rows import ROWS, goal_of
 
+PATHS = ["--tool", "--library", "--python", "--output", "--model"]  # options that are kept out of the results
 NAMES = [*jobs.PEERS, *jobs.SELF]
 
 
@@ -43,7 +44,7 @@ def command_of(argv):
     """The options that were given, less paths of this machine."""
     kept, skip = [], False
     for word in argv:
-        paths = word.split("=")[0] in ("--tool", "--library", "--python", "--output", "--model") and os.sep in word + os.sep
+        paths = word.split("=")[0] in PATHS
         if not skip and not paths:
             kept.append(word)
         skip = paths and "=" not in word
@@ -71,8 +72,8 @@ def measure(args, rows, bench, machine, path):
         measured = bench.measure(job, list(dict.fromkeys(c for r in of_job for c in (*r.ours, *r.peers))))
         common = {"model": pathlib.Path(args.model).name,
                   **results.about(measured, command_of(sys.argv[1:]), bench.extent, args.short)}
-        new = {r.name: {"what": r.what.format(wall_steps=bench.extent.wall_steps), **results.judge(r, measured, machine["isa"], bench.wanted),
-                        **common} for r in of_job}
+        what = {r.name: r.what.format(wall_steps=bench.extent.wall_steps) for r in of_job}
+        new = {r.name: {"what": what[r.name], **results.judge(r, measured, machine["isa"], bench.wanted), **common} for r in of_job}
         for column, reason in measured.missing.items():
             print(f"  {column} is left out: {reason}")
         for name, r in new.items():

@@ -12,7 +12,6 @@ as missing, with the reason. Start at main.
 import argparse
 import collections
 import datetime
-import json
 import os
 import pathlib
 import sys
@@ -107,7 +106,8 @@ def main():
             continue
         for value in curve.values[:2] if args.short else curve.values:
             known = point(args, curve, value)
-            said = [f"{k} {known[k]:g}" for k in known if "/s" in k or "MB" in k] + [f"{k}: {v}" for k, v in known.get("missing", {}).items()]
+            said = [f"{k} {known[k]:g}" for k in known if "/s" in k or "MB" in k]
+            said += [f"{k}: {v}" for k, v in known.get("missing", {}).items()]
             print(f"{variable} {value}: {', '.join(said)}", flush=True)
             everything = results.merge(path, machine, "curves", {variable: {str(value): known}}, levels=2)
             draw(path, machine, variable, curve, everything["curves"][variable])

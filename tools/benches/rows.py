@@ -33,7 +33,8 @@ def training():
             ("ours q4_1", "ours q4_1 int8"), BEST_PEFT, {"else": 0.25}),
         Row("first-step", "command to the first finished step", "train-4x256", "time_to_first_step", "s", LESS, OURS, ("peft-eager",),
             {"else": 0.1}),
-        Row("wall-clock", "{wall_steps} steps, command to saved adapter", "wall-clock", "seconds", "s", FASTER, OURS, ANY_PEFT, {"else": 4}),
+        Row("wall-clock", "{wall_steps} steps, command to saved adapter", "wall-clock", "seconds", "s", FASTER, OURS, ANY_PEFT,
+            {"else": 4}),
         Row("qlora", "training on a q4_1 base, our bf16 base", "qlora", *speed, ("own-bf16",), {"else": 0.85}),
     ]
 
@@ -46,7 +47,8 @@ def generation():
                      ("llama.cpp", "transformers"), {"amx": 1.5, "else": 1.2}) for n in (128, 512)]
         rows += [
             Row(f"tokens-{kind}", f"128 single tokens, {kind}", job, "tokens 128", "tokens/s", MORE, ours, ("llama.cpp",), {"else": 1.1}),
-            Row(f"reading-{kind}", f"weights read for a token, {kind}", job, "weights_gb_per_s", "GB/s", MORE, ours, ("memory",), {"else": 0.8}),
+            Row(f"reading-{kind}", f"weights read for a token, {kind}", job, "weights_gb_per_s", "GB/s", MORE, ours, ("memory",),
+                {"else": 0.8}),
             Row(f"first-token-{kind}", f"file to first token, {kind}", job, "first token", "s", LESS, ours, ("llama.cpp",), {"else": 1.0}),
         ]
     return rows
@@ -63,8 +65,8 @@ def products():
                 Row(f"peak-{shape}-{kind}", f"{shape}, {kind}, the instruction alone", job, kind, "GFLOP/s", MORE, ("ours",), ("peak",),
                     {"else": peak}),
             ]
-        rows += [Row(f"product-{shape}-{kind}", f"{shape}, {kind}, our bf16", job, kind, "GFLOP/s", MORE, OURS, ("own-bf16",), {"else": 0.9})
-                 for kind in COMPACT]
+        rows += [Row(f"product-{shape}-{kind}", f"{shape}, {kind}, our bf16", job, kind, "GFLOP/s", MORE, OURS, ("own-bf16",),
+                     {"else": 0.9}) for kind in COMPACT]
     return rows
 
 
