@@ -2,7 +2,8 @@
 
 A runner fills columns ("ours", "llama.cpp", ...) with figures ("tokens_per_s", "prompt 128", ...); rows.py says which
 figure of which columns is compared. What our own program is compared with besides other programs is a column too: the
-instruction's own speed ("peak"), memory's ("memory"), and our products or steps with bf16 weights ("own-bf16").
+instruction's own speed ("peak"), memory's ("memory"), our products or steps with bf16 weights ("own-bf16"), and what
+training in f32 comes to ("own-f32").
 
 A column that this machine cannot measure is missing, with the reason; so is one whose runner failed. Start at Bench.
 """
@@ -94,7 +95,7 @@ PEERS = {
     "torch": lambda args: missing_of_torch(args, "torch"),
     "llama.cpp": missing_llama,
 }
-SELF = ["own-bf16", "peak", "memory"]
+SELF = ["own-bf16", "own-f32", "peak", "memory"]
 
 
 # --- runners ---
@@ -141,6 +142,15 @@ def wall_runners(bench):
 
     runners = [Runner(["ours"], ours("ours", "auto"), once=True), Runner(["ours int8"], ours("ours int8", "int8"), once=True)]
     return runners + ([Runner([quickest], peft, once=True)] if quickest else [])
+
+
+def loss_runners(bench):
+    """The demo's training in each precision: the loss on rows that were not trained on."""
+    def ours(column, dtype):
+        return lambda: {column: lora.run_demo(bench.args, bench.extent.wall_steps, bench.work / "loss", bench.model(BASE), dtype)}
+
+    return [Runner([column], ours(column, dtype), once=True)
+            for column, dtype in (("own-f32", "f32"), ("ours", "auto"), ("ours int8", "int8"))]
 
 
 def qlora_runners(bench):
@@ -209,6 +219,7 @@ JOBS = {
     "train-4x256": lambda bench: train_runners(bench, 4, 256),
     "train-1x1024": lambda bench: train_runners(bench, 1, 1024),
     "wall-clock": wall_runners,
+    "loss": loss_runners,
     "qlora": qlora_runners,
     **{f"generate {kind}": lambda bench, kind=kind: generate_runners(bench, kind) for kind in TYPES},
     **{f"product {shape}": lambda bench, shape=shape: product_runners(bench, shape) for shape in SHAPES},
@@ -240,7 +251,7 @@ class Bench:
 
     def take_turns(self, name, columns, rounds):
         missing = {c: self.missing[c] for c in columns if c in self.missing}
-        if name.startswith(("train", "wall", "qlora")) and any("int8" in c for c in columns):
+        if name.startswith(("train", "wall", "loss", "qlora")) and any("int8" in c for c in columns):
             reason = missing_int8_training(self.args)
             missing.update({c: reason for c in columns if "int8" in c and reason})
         load = round(os.getloadavg()[0], 2)

@@ -61,6 +61,17 @@ def run_ours(args, job, work, model, dtype):
     return {**result_of(job, report, timed), "dtype": report["backend"]["dtype"], "isa": report["backend"]["isa"]}
 
 
+def run_demo(args, steps, output, model, dtype):
+    """Chats, of which the answers are learned, and the loss on others before and after."""
+    shutil.rmtree(output, ignore_errors=True)
+    argv = [args.tool, "lora-finetuning-mlx:train", "--model", model, "--data", ROWS.parent, "--output", output, "--batch-size", 2,
+            "--seq-len", 192, "--steps", steps, "--learning-rate", 2e-4, "--warmup", 5, "--seed", 1, "--save-every", 0,
+            "--threads", args.threads, "--dtype", dtype]
+    run_timed(argv, r"train +1/", args.threads)
+    before, *_, after = json.loads((output / "report.json").read_text())["validation"]
+    return {"validation_loss": after["loss"], "loss_before": before["loss"]}
+
+
 def run_peft(args, job, work, folders, config, more=None):
     """`folders`: what models.prepare_folders made; `more`: of the environment."""
     output = work / "peft-adapter"
