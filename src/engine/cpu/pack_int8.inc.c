@@ -77,15 +77,33 @@ CPU_INLINE void rotate(vf x[SUB / V])
     }
 }
 
-/* KB numbers as codes -most .. most plus zero, 32 every `stride` bytes. */
-CPU_INLINE rounded round_whole(uint8_t *codes, size_t stride, const float *x, const int most,
-                               const int zero)
+/* n numbers of a block, zeros behind them. */
+CPU_INLINE void load_floats(vf part[KB / V], const float *x, int64_t n)
 {
-    vf part[KB / V];
-    vi sizes = {0};
+    float padded[KB];
+    if (n < KB) {
+        memset(padded, 0, sizeof(padded));
+        memcpy(padded, x, (size_t)n * sizeof(float));
+        x = padded;
+    }
 #pragma GCC unroll 48
     for (int i = 0; i < KB / V; i++)
         part[i] = vf_load(x + V * i);
+}
+
+CPU_INLINE void load_bf16(vf part[KB / V], const uint8_t *p)
+{
+#pragma GCC unroll 48
+    for (int i = 0; i < KB / V; i++)
+        part[i] = (vf)(widen_u16(p + 2 * V * i) << 16);
+}
+
+/* A block as codes -most .. most plus zero, 32 every `stride` bytes. */
+CPU_INLINE rounded round_block(uint8_t *codes, size_t stride, vf part[KB / V], const int most,
+                               const int zero)
+{
+    vi sizes = {0};
+#pragma GCC unroll 12
     for (int i = 0; i < KB / V; i += SUB / V)
         rotate(part + i);
 #pragma GCC unroll 48
@@ -110,17 +128,6 @@ CPU_INLINE rounded round_whole(uint8_t *codes, size_t stride, const float *x, co
     return (rounded){largest < SMALLEST ? 0.0f : NAN, 0};
 }
 
-/* n numbers of KB, zeros behind them. */
-CPU_INLINE rounded round_block(uint8_t *codes, size_t stride, const float *x, int64_t n,
-                               const int most, const int zero)
-{
-    if (n >= KB)
-        return round_whole(codes, stride, x, most, zero);
-    float padded[KB] = {0};
-    memcpy(padded, x, (size_t)n * sizeof(float));
-    return round_whole(codes, stride, padded, most, zero);
-}
-
 /* Where a panel's block has step `at` of the i-th vector of sums. */
 CPU_INLINE int row_at(int i, int at)
 {
@@ -133,7 +140,9 @@ static void pack_row_a(uint8_t *panel, int i, const float *x, int64_t k)
     for (int64_t at = 0; at < k; at += KB, panel += PANEL_A) {
         uint8_t codes[KB];
         uint8_t *to = VR > 1 ? codes : panel + 32 * i;
-        rounded r = round_block(to, VR > 1 ? 32 : MR * 32, x + at, MIN(KB, k - at), 127, 0);
+        vf part[KB / V];
+        load_floats(part, x + at, MIN(KB, k - at));
+        rounded r = round_block(to, VR > 1 ? 32 : MR * 32, part, 127, 0);
         int32_t start = -TILE_ZERO * r.sum;
         for (int s = 0; VR > 1 && s < KB / STEP; s++)
             memcpy(panel + row_at(i / VR, s) + i % VR * STEP, codes + s * STEP, STEP);
@@ -174,10 +183,16 @@ static void pack_block_along_k(uint8_t *block, const cpu_gemm_b *b, int w, int64
 {
     uint32_t units[NR][KB / 4];
     for (int j = 0; j < n; j++) {
-        float x[KB];
+        vf part[KB / V];
         fetch_b(b, n0 + j + NR, k0, k);
-        unpack_b(x, b, n0 + j, k0, k);
-        rounded r = round_block((uint8_t *)units[j], 32, x, k, TILE_MOST, TILE_ZERO);
+        if (b->dtype == EAI_BF16 && k == KB) {
+            load_bf16(part, find_element(b, n0 + j, k0));
+        } else {
+            float x[KB];
+            unpack_b(x, b, n0 + j, k0, k);
+            load_floats(part, x, k);
+        }
+        rounded r = round_block((uint8_t *)units[j], 32, part, TILE_MOST, TILE_ZERO);
         memcpy(block + w * KB + 4 * j, &r.d, sizeof(r.d));
     }
     store_strip(block, w, units, n);
