@@ -39,6 +39,10 @@ bool draft__fuse(draft *d);
  * `producer` no longer holds. False when memory is out. */
 bool draft__recompute(draft *d);
 
+/* Large values that wait for the backward pass wait in bf16. After it `producer` no longer holds.
+ * False when memory is out. */
+bool draft__halve(draft *d);
+
 /* Where the bytes of a value are. */
 typedef struct placement {
     size_t *offset; /* by tensor id, for values in the arena; SIZE_MAX: not in the arena */

@@ -84,6 +84,15 @@ RULE(affine)
     return true;
 }
 
+RULE(convert)
+{
+    (void)g;
+    (void)n;
+    if (want[0])
+        din[0] = dout[0];
+    return true;
+}
+
 /* y = x^p:  d(x) = p x^(p-1) dy */
 RULE(power)
 {

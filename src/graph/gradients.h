@@ -7,7 +7,7 @@
 /* clang-format off */
 #define GRAD_RULES(X)                                                                     \
     X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(affine) X(power) X(exp) X(log)    \
-    X(sigmoid) X(tanh) X(silu) X(reshape) X(permute) X(broadcast_to) X(sum) X(matmul)     \
+    X(sigmoid) X(tanh) X(silu) X(convert) X(reshape) X(permute) X(broadcast_to) X(sum) X(matmul) \
     X(gather_rows) X(scatter_rows) X(softmax) X(log_softmax) X(rms_norm) X(swiglu)        \
     X(rope) X(attention) X(linear_ce) X(dropout)
 /* clang-format on */

@@ -23,6 +23,7 @@ enum {
     EAI_OPF_Z = 8,  /* zero gradient */
     EAI_OPF_I = 16, /* output may overwrite input 0 */
     EAI_OPF_R = 32, /* cheap to make again */
+    EAI_OPF_H = 64, /* output 0 may be kept in half the bytes */
 };
 
 /* Parameters, one struct an operation that has any. Plain bytes: nodes are compared and cloned by

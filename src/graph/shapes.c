@@ -104,6 +104,16 @@ bool infer_swiglu_grad(eai_graph *g, eai_node *n)
     return set_out(n, 1, n->in[0]->shape);
 }
 
+bool infer_convert(eai_graph *g, eai_node *n)
+{
+    eai_dtype from = n->in[0]->dtype;
+    eai_dtype to = n->out[0]->dtype;
+    if ((!is_float(n->in[0]) && from != EAI_BF16) || (to != EAI_F32 && to != EAI_BF16))
+        return refuse(g, n, "only f32 and bf16 are converted", n->in[0], NULL);
+    n->out[0]->shape = n->in[0]->shape;
+    return true;
+}
+
 bool infer_reshape(eai_graph *g, eai_node *n)
 {
     const eai_shape *wanted = &n->out[0]->shape;

@@ -9,6 +9,7 @@ bool infer_broadcast(eai_graph *g, eai_node *n);
 bool infer_same(eai_graph *g, eai_node *n);
 bool infer_same2(eai_graph *g, eai_node *n);
 bool infer_swiglu_grad(eai_graph *g, eai_node *n);
+bool infer_convert(eai_graph *g, eai_node *n);
 bool infer_reshape(eai_graph *g, eai_node *n);
 bool infer_permute(eai_graph *g, eai_node *n);
 bool infer_broadcast_to(eai_graph *g, eai_node *n);

@@ -28,6 +28,15 @@ static int build_power(eai_graph *g, const op_case *c, eai_tensor *const *in, ea
     return 1;
 }
 
+/* As bf16 and back. */
+static int build_convert(eai_graph *g, const op_case *c, eai_tensor *const *in, eai_tensor **out)
+{
+    eai_node *n = in[0] ? graph__add_node(g, c->op, in, 1, NULL, NULL, EAI_BF16) : NULL;
+    n = n ? graph__add_node(g, c->op, &n->out[0], 1, NULL, NULL, EAI_F32) : NULL;
+    out[0] = n ? n->out[0] : NULL;
+    return 1;
+}
+
 /* Two values, one of them used twice, a repeated element: y = tanh(a * s + b) * (a * s) -
  * sigmoid(b) */
 static int build_chain(eai_graph *g, const op_case *c, eai_tensor *const *in, eai_tensor **out)
@@ -98,6 +107,9 @@ static const op_case cases[] = {
     UNARY_SIZES(SILU, FILL_VALUES),
     {EAI_OP_EXP, "threads", build_unary, {{FILL_VALUES, S1(70001)}}, .check_only = true},
 
+    {EAI_OP_CONVERT, NULL, build_convert, {{FILL_VALUES, S1(7)}}, .check_only = true},
+    {EAI_OP_CONVERT, NULL, build_convert, {{FILL_VALUES, S2(5, 33)}}, .check_only = true},
+    {EAI_OP_CONVERT, "threads", build_convert, {{FILL_VALUES, S1(70001)}}, .check_only = true},
     {EAI_OP_FUSED, "chain", build_chain, {{FILL_VALUES, S2(7, 65)}, {FILL_VALUES, S2(7, 65)}, {FILL_VALUES, S0}}, .tolerance = 4e-6},
     {EAI_OP_FUSED, "broadcast", build_chain, {{FILL_VALUES, S2(7, 17)}, {FILL_VALUES, S1(17)}, {FILL_VALUES, S1(1)}}, .tolerance = 4e-6},
     {EAI_OP_FUSED, "blocks", build_chain, {{FILL_VALUES, S1(40001)}, {FILL_VALUES, S1(40001)}, {FILL_VALUES, S0}}, .tolerance = 4e-6, .check_only = true},

@@ -4,6 +4,7 @@
  * thread. A fused chain is interpreted block by block: 512 floats go through all instructions while
  * they lie in the first-level cache, so that a chain of five costs one trip to memory instead of
  * five. Compiling chains would save little more: the trips are what cost. */
+#include "engine/cpu/gemm.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/vec.h"
@@ -119,4 +120,43 @@ void cpu__fused(cpu_backend *b, const eai_step *s, void *workspace)
     fused_job j = {b->vec, s, cpu__elements(&s->out[0])};
     (void)workspace;
     cpu__for(b, (j.n + BLOCK - 1) / BLOCK, cpu__grain(BLOCK), run_blocks, &j);
+}
+
+/* ---- f32 as bf16, and back ---- */
+
+const char *cpu__convert_refuses(const cpu_backend *b, const eai_step *s)
+{
+    eai_dtype from = s->in[0].dtype;
+    eai_dtype to = s->out[0].dtype;
+    (void)b;
+    return (from == EAI_F32 && to == EAI_BF16) || (from == EAI_BF16 && to == EAI_F32)
+               ? NULL
+               : "only f32 and bf16 are converted";
+}
+
+typedef struct convert_job {
+    const cpu_backend *b;
+    const eai_step *s;
+    int64_t n;
+} convert_job;
+
+static void convert_pieces(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const convert_job *j = ctx;
+    int64_t last = end * PIECE < j->n ? end * PIECE : j->n;
+    int64_t first = begin * PIECE;
+    (void)thread;
+    if (j->s->out[0].dtype == EAI_BF16)
+        j->b->vec->to_bf16((uint16_t *)j->s->out[0].data + first,
+                           (const float *)j->s->in[0].data + first, last - first);
+    else
+        j->b->gemm->unpack[EAI_BF16]((float *)j->s->out[0].data + first, j->s->in[0].data, first,
+                                     last - first);
+}
+
+void cpu__convert(cpu_backend *b, const eai_step *s, void *workspace)
+{
+    convert_job j = {b, s, cpu__elements(&s->out[0])};
+    (void)workspace;
+    cpu__for(b, (j.n + PIECE - 1) / PIECE, cpu__grain(PIECE), convert_pieces, &j);
 }

@@ -19,6 +19,7 @@ const cpu_kernel_row cpu_kernels[EAI_OP_COUNT] = {
     [EAI_OP_TANH] = {cpu__elementwise, NULL, cpu__elementwise_refuses},
     [EAI_OP_SILU] = {cpu__elementwise, NULL, cpu__elementwise_refuses},
     [EAI_OP_FUSED] = {cpu__fused, NULL, cpu__elementwise_refuses},
+    [EAI_OP_CONVERT] = {cpu__convert, NULL, cpu__convert_refuses},
 
     [EAI_OP_FILL] = {cpu__fill, NULL, NULL},
     [EAI_OP_RESHAPE] = {cpu__reshape, NULL, cpu__shape_refuses},

@@ -25,6 +25,8 @@ const char *cpu__linear_ce_refuses(const cpu_backend *b, const eai_step *s);
 void cpu__elementwise(cpu_backend *b, const eai_step *s, void *workspace);
 const char *cpu__elementwise_refuses(const cpu_backend *b, const eai_step *s);
 void cpu__fused(cpu_backend *b, const eai_step *s, void *workspace);
+void cpu__convert(cpu_backend *b, const eai_step *s, void *workspace);
+const char *cpu__convert_refuses(const cpu_backend *b, const eai_step *s);
 
 /* shape.c */
 const char *cpu__shape_refuses(const cpu_backend *b, const eai_step *s);

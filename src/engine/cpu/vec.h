@@ -59,6 +59,7 @@ struct cpu_vec_table {
     const char *isa;
     cpu_map map[EAI_OP_COUNT]; /* elementwise operations, else NULL */
     void (*fill)(float *out, float value, int64_t n);
+    void (*to_bf16)(uint16_t *out, const float *x, int64_t n); /* eai_bf16_from_f32 of each */
     /* Sum in float lanes over short blocks, of the blocks in double. */
     double (*sum)(const float *x, int64_t n);
 

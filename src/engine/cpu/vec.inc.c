@@ -3,6 +3,8 @@
  * vec_rows.h, attention in vec_attention.h, exp and its kin in vec_math.h. */
 #include "engine/cpu/vec.h"
 
+#include <efficientai/convert.h>
+
 #include "engine/cpu/cpu.h"
 
 #include "engine/cpu/vec_attention.h"
@@ -106,6 +108,22 @@ static void fill(float *out, float value, int64_t n)
         out[i] = value;
 }
 
+static void to_bf16(uint16_t *out, const float *x, int64_t n)
+{
+    typedef uint16_t halves __attribute__((vector_size(2 * V)));
+    int64_t i = 0;
+    for (; i + V <= n; i += V) {
+        vu bits = (vu)vf_load(x + i);
+        vu nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+        vu nan = (vu)((bits & 0x7fffffff) > 0x7f800000);
+        vu rounded = (nearest & ~nan) | ((bits >> 16 | 0x40) & nan);
+        halves r = __builtin_convertvector(rounded, halves);
+        memcpy(out + i, &r, sizeof(r));
+    }
+    for (; i < n; i++)
+        out[i] = eai_bf16_from_f32(x[i]);
+}
+
 extern const cpu_vec_table CPU_PASTE(cpu_vec_, EAI_ISA_NAME);
 const cpu_vec_table CPU_PASTE(cpu_vec_, EAI_ISA_NAME) = {
     .isa = CPU_STRING(EAI_ISA_NAME),
@@ -127,6 +145,7 @@ const cpu_vec_table CPU_PASTE(cpu_vec_, EAI_ISA_NAME) = {
             [EAI_OP_SILU] = map_silu,
         },
     .fill = fill,
+    .to_bf16 = to_bf16,
     .sum = sum_row,
     .softmax = softmax_row,
     .log_softmax = log_softmax_row,
