@@ -1,6 +1,7 @@
-/* Values made again for the backward pass: the plan has the steps twice and less memory, the
- * gradients are those of a plan that keeps everything (float64), and what is read once, or whose
- * operands are gone, is left alone. The graph: N_LAYERS of x = x + swiglu(norm(x) a, norm(x) b) c.
+/* Values that wait for the backward pass. Made again: the plan has the steps twice and less memory,
+ * the gradients are those of a plan that keeps everything (float64), and what is read once, or
+ * whose operands are gone, is left alone. Kept in half the bytes: only where products are not in
+ * f32. The graph: N_LAYERS of x = x + swiglu(norm(x) a, norm(x) b) c.
  */
 #include "support/eai_test.h"
 
@@ -202,6 +203,78 @@ static void is_kept_where_its_operands_are_gone_or_changed(void **state)
     }
 }
 
+#define WIDE   256
+#define WAIT   70
+#define N_WAIT 4
+
+/* y = x + 0.1, x + 0.2 ..., many other steps, then each y again, through another shape: waiting in
+ * f32 or in half the bytes. */
+static float *run_wide(size_t *bytes, int n_converts, eai_precision precision, bool named)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_backend_opts opts = {.n_threads = 2, .precision = precision};
+    eai_shape other = EAI_SHAPE3(2, WIDE / 2, WIDE);
+    eai_tensor *y[N_WAIT];
+    eai_backend *backend;
+    eai_graph *g = NULL;
+    eai_plan *plan;
+    eai_plan_memory m;
+    eai_operand out;
+    float *x = calloc(WIDE * WIDE, sizeof(*x));
+
+    fill(x, WIDE * WIDE, 0.37);
+    assert_ok(eai_backend_open(&backend, "cpu", &opts, &err), &err);
+    assert_ok(eai_graph_create(&g, &err), &err);
+    eai_tensor *a = eai_weight(g, "x", EAI_F32, EAI_SHAPE2(WIDE, WIDE), x);
+    eai_tensor *h = a;
+    for (int i = 0; i < N_WAIT; i++) {
+        y[i] = eai_add(g, a, eai_fill(g, EAI_SHAPE1(WIDE), 0.1 * (i + 1)));
+        h = eai_softmax(g, eai_matmul(g, h, y[i], EAI_MATMUL_OPTS_INIT));
+    }
+    for (int i = 0; i < WAIT; i++)
+        h = eai_softmax(g, h);
+    h = eai_reshape(g, h, other);
+    for (int i = 0; i < N_WAIT; i++)
+        h = eai_softmax(g, eai_add(g, h, eai_reshape(g, y[i], other)));
+    eai_graph_output(g, "h", h);
+    if (named)
+        eai_graph_output(g, "y", y[0]);
+    assert_ok(eai_plan_create(&plan, g, backend, &err), &err);
+    eai_graph_free(g);
+    assert_ok(eai_plan_run(plan, &err), &err);
+    assert_int_equal(count(plan, "convert"), n_converts);
+    eai_plan_get_memory(&m, plan);
+    *bytes = m.activations;
+    assert_ok(eai_plan_find(&out, plan, "h", &err), &err);
+    memcpy(x, out.data, WIDE * WIDE * sizeof(*x));
+    eai_plan_free(plan);
+    eai_backend_close(backend);
+    return x;
+}
+
+static void waits_in_half_the_bytes(void **state)
+{
+    (void)state;
+    size_t full;
+    size_t halved;
+    size_t named;
+    float *expected = run_wide(&full, 0, EAI_PRECISION_F32, false);
+    float *actual = run_wide(&halved, 2 * N_WAIT, EAI_PRECISION_INT8, false);
+    float *kept = run_wide(&named, 2 * (N_WAIT - 1), EAI_PRECISION_INT8, true); /* y is a result */
+    double worst = 0;
+    for (int i = 0; i < WIDE * WIDE; i++) {
+        double error = fabs((double)actual[i] / (double)expected[i] - 1);
+        worst = fmax(worst, error);
+        assert_true(fabs((double)kept[i] / (double)expected[i] - 1) < 0.01);
+    }
+    print_message("off by %g, %zu instead of %zu bytes\n", worst, halved, full);
+    assert_true(worst > 1e-6 && worst < 0.01);
+    assert_true(halved < full && halved < named);
+    free(expected);
+    free(actual);
+    free(kept);
+}
+
 static eai_status plan_and_drop(void *ud, eai_error *err)
 {
     bench *b = ud;
@@ -227,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_made_again_with_the_same_gradients),
         cmocka_unit_test(is_kept_where_its_operands_are_gone_or_changed),
+        cmocka_unit_test(waits_in_half_the_bytes),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
