@@ -14,7 +14,8 @@
  * Products of a transposed A with few columns of B (its gradient) are computed as their transposes:
  * then both are read in place, row by row.
  * Products of few rows, with rows of B along K (decoding), are dot products and need no scratch.
- * What is computed in 8 or 16 bits goes to product_int8.c, at the entry.
+ * Those with quantized weights in 8 or 16 bits go to product_int8.c, at the entry; many rows in 8
+ * bits are another table of tiles.
  *
  * Each element of C is summed in the same order however the work is cut: the result does not depend
  * on the number of threads. */
