@@ -112,19 +112,19 @@ CPU_INLINE rounded round_block(uint8_t *codes, size_t stride, vf part[KB / V], c
     float largest = eai_f32_from_bits((uint32_t)largest_lane(sizes));
     bool usable = largest <= FLT_MAX && largest >= SMALLEST;
     float inverse = usable ? (float)most / largest : 0;
-    vi total = {0};
+    vu total = {0}; /* what is no number becomes the least integer */
 #pragma GCC unroll 6
     for (int at = 0; at < KB / 32; at++) {
         vi integers[N_PARTS];
         for (int i = 0; i < N_PARTS; i++) {
             integers[i] = round_lanes(part[at * N_PARTS + i] * inverse);
-            total += integers[i];
+            total += (vu)integers[i];
             integers[i] += zero;
         }
         store_bytes(codes + (size_t)at * stride, integers);
     }
     if (usable)
-        return (rounded){largest / (float)most / ROOT, sum_integers(total)};
+        return (rounded){largest / (float)most / ROOT, sum_integers((vi)total)};
     return (rounded){largest < SMALLEST ? 0.0f : NAN, 0};
 }
 
