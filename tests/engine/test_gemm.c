@@ -304,6 +304,17 @@ static void check_product(cpu_backend *be, const product_case *pc)
 
 typedef void (*check_fn)(cpu_backend *be);
 
+/* Rows before this one have the same tables of products. */
+static bool is_known(const cpu_isa *isas, size_t i, const cpu_gemm_table *int8)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (isas[k].gemm == isas[i].gemm && isas[k].gemm_bf16 == isas[i].gemm_bf16 &&
+            (!int8 || isas[k].gemm_int8 == int8))
+            return true;
+    }
+    return false;
+}
+
 static void for_each_backend(check_fn check)
 {
     static const int threads[] = {1, 3};
@@ -321,7 +332,8 @@ static void for_each_backend(check_fn check)
             eai_error err = EAI_ERROR_INIT;
             cpu_backend be = {.gemm = isa->gemm, .gemm_bf16 = isa->gemm_bf16};
             be.gemm_int8 = t < 2 ? NULL : isa->gemm_int8;
-            if (t >= 2 && !be.gemm_int8)
+            if ((t >= 2 && !be.gemm_int8) ||
+                (i < n ? is_known(isas, i, be.gemm_int8) : is_known(emulated, i - n, be.gemm_int8)))
                 continue;
             be.base.n_threads = threads[t % 2];
             assert_ok(eai_pool_create(&be.pool, threads[t % 2], &err), &err);
