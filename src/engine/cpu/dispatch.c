@@ -100,20 +100,20 @@ static bool has_neonbf16(void)
 
 /* clang-format off */
 static const cpu_isa isas[] = {
-    /* name         f32               bf16                  int8                   all else         ... in bf16 */
-    {"scalar",     &cpu_gemm_scalar, NULL,                 &cpu_int8_scalar, &cpu_gemm8_scalar,      &cpu_vec_scalar, NULL,                has_always},
+    /* name, products in f32, in bf16, of few rows in integers, of many in 8 bits, all else, all else in bf16, is it there? */
+    {"scalar",     &cpu_gemm_scalar, NULL,                 &cpu_int8_scalar,     &cpu_gemm8_scalar,     &cpu_vec_scalar, NULL,                has_always},
 #ifdef EAI_CPU_X86
-    {"avx2",       &cpu_gemm_avx2,   NULL,                 &cpu_int8_avx2, &cpu_gemm8_avx2,        &cpu_vec_avx2,   NULL,                has_avx2},
-    {"avx512",     &cpu_gemm_avx512, NULL,                 &cpu_int8_avx2, &cpu_gemm8_avx2,        &cpu_vec_avx512, NULL,                has_avx512},
-    {"avx512vnni", &cpu_gemm_avx512, NULL,                 &cpu_int8_avx512vnni, &cpu_gemm8_avx512vnni,  &cpu_vec_avx512, NULL,                has_avx512vnni},
-    {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_int8_avx512vnni, &cpu_gemm8_avx512vnni,  &cpu_vec_avx512, &cpu_vec_avx512bf16, has_avx512bf16},
-    {"amx",        &cpu_gemm_avx512, &cpu_gemm_amx,        &cpu_int8_avx512vnni, NULL, &cpu_vec_avx512, &cpu_vec_avx512bf16, has_amx},
+    {"avx2",       &cpu_gemm_avx2,   NULL,                 &cpu_int8_avx2,       &cpu_gemm8_avx2,       &cpu_vec_avx2,   NULL,                has_avx2},
+    {"avx512",     &cpu_gemm_avx512, NULL,                 &cpu_int8_avx2,       &cpu_gemm8_avx2,       &cpu_vec_avx512, NULL,                has_avx512},
+    {"avx512vnni", &cpu_gemm_avx512, NULL,                 &cpu_int8_avx512vnni, &cpu_gemm8_avx512vnni, &cpu_vec_avx512, NULL,                has_avx512vnni},
+    {"avx512bf16", &cpu_gemm_avx512, &cpu_gemm_avx512bf16, &cpu_int8_avx512vnni, &cpu_gemm8_avx512vnni, &cpu_vec_avx512, &cpu_vec_avx512bf16, has_avx512bf16},
+    {"amx",        &cpu_gemm_avx512, &cpu_gemm_amx,        &cpu_int8_avx512vnni, NULL,                  &cpu_vec_avx512, &cpu_vec_avx512bf16, has_amx},
 #endif
 #ifdef EAI_CPU_ARM64
-    {"neon",       &cpu_gemm_neon,   NULL,                 &cpu_int8_neon, &cpu_gemm8_neon,        &cpu_vec_scalar, NULL,                has_always},
-    {"neondot",    &cpu_gemm_neon,   NULL,                 &cpu_int8_neondot, &cpu_gemm8_neondot,     &cpu_vec_scalar, NULL,                has_neondot},
-    {"neoni8mm",   &cpu_gemm_neon,   NULL,                 &cpu_int8_neoni8mm, &cpu_gemm8_neoni8mm,    &cpu_vec_scalar, NULL,                has_neoni8mm},
-    {"neonbf16",   &cpu_gemm_neon,   &cpu_gemm_neonbf16,   &cpu_int8_neoni8mm, &cpu_gemm8_neoni8mm,    &cpu_vec_scalar, NULL,                has_neonbf16},
+    {"neon",       &cpu_gemm_neon,   NULL,                 &cpu_int8_neon,       &cpu_gemm8_neon,       &cpu_vec_scalar, NULL,                has_always},
+    {"neondot",    &cpu_gemm_neon,   NULL,                 &cpu_int8_neondot,    &cpu_gemm8_neondot,    &cpu_vec_scalar, NULL,                has_neondot},
+    {"neoni8mm",   &cpu_gemm_neon,   NULL,                 &cpu_int8_neoni8mm,   &cpu_gemm8_neoni8mm,   &cpu_vec_scalar, NULL,                has_neoni8mm},
+    {"neonbf16",   &cpu_gemm_neon,   &cpu_gemm_neonbf16,   &cpu_int8_neoni8mm,   &cpu_gemm8_neoni8mm,   &cpu_vec_scalar, NULL,                has_neonbf16},
 #endif
 };
 /* clang-format on */
