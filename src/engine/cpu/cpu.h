@@ -30,8 +30,8 @@ typedef struct cpu_backend {
     const cpu_gemm_table *gemm;      /* products in f32 */
     const cpu_gemm_table *gemm_bf16; /* products of bf16 operands; NULL unless bf16 */
     const cpu_gemm_table *gemm_int8; /* large products of weights in 8 bits; NULL unless int8 */
-    const cpu_int8_table *int8;      /* products of quantized weights in 8 bits; NULL unless int8 */
-    const cpu_int8_table *int16;     /* those of one or two rows in 16 bits; NULL unless bf16 */
+    const cpu_int8_table *int8;      /* those of few rows, quantized weights; NULL unless int8 */
+    const cpu_int8_table *int16;     /* of one or two rows, in 16 bits; NULL unless bf16 */
     const cpu_vec_table *vec;        /* everything else */
     bool bf16;                       /* large products round their operands to bf16 */
     cpu_packed packed;               /* what the last step left in the workspace */
