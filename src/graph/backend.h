@@ -48,6 +48,8 @@ typedef struct eai_backend_ops {
     eai_dtype compute;
     bool fuse;     /* the planner may make FUSED steps and MATMUL steps with more inputs */
     bool in_place; /* outputs may share the place of an input that dies there */
+    /* Input i of such a step may be bf16 where the operation says f32. NULL: none may. */
+    bool (*reads_half)(eai_op op, int i);
     /* NULL when the step can run, else why not (static text). */
     const char *(*refuses)(const eai_backend *b, const eai_step *s);
     /* Scratch bytes that the step needs while it runs. */

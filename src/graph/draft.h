@@ -39,9 +39,9 @@ bool draft__fuse(draft *d);
  * `producer` no longer holds. False when memory is out. */
 bool draft__recompute(draft *d);
 
-/* Large values that wait for the backward pass wait in bf16. After it `producer` no longer holds.
- * False when memory is out. */
-bool draft__halve(draft *d);
+/* Large values that wait for the backward pass wait in bf16, and are read so where the backend
+ * does. After it `producer` no longer holds. False when memory is out. */
+bool draft__halve(draft *d, const eai_backend_ops *ops);
 
 /* Where the bytes of a value are. */
 typedef struct placement {

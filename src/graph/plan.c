@@ -308,7 +308,8 @@ static eai_status compile(eai_plan *plan, eai_graph *g, draft *d, const eai_plan
     }
     plan->n_graph_steps = d->n;
     bool halve = plan->backend->precision != EAI_PRECISION_F32; /* and products round them anyway */
-    if ((ops->fuse && (!draft__fuse(d) || !draft__recompute(d) || (halve && !draft__halve(d)))) ||
+    if ((ops->fuse &&
+         (!draft__fuse(d) || !draft__recompute(d) || (halve && !draft__halve(d, ops)))) ||
         !draft__place(&places, d, ops)) {
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory to plan %zu tensors", n_tensors);
         goto done;

@@ -91,8 +91,8 @@ static int choose_halves(const draft *d, life *lives)
     return n;
 }
 
-/* The tensor `t`, which is an alias of the old value or that value, of the new one; NULL without
- * memory. */
+/* The tensor `t`, which is an alias of the old value or that value, of the new one (of any type);
+ * NULL without memory. */
 static eai_tensor *rebase(const draft *d, const eai_tensor *t, eai_tensor *made_new)
 {
     if (!(eai_op_get(t->node->op)->flags & EAI_OPF_A))
@@ -104,6 +104,7 @@ static eai_tensor *rebase(const draft *d, const eai_tensor *t, eai_tensor *made_
         return NULL;
     node->in[0] = in;
     copy->node = node;
+    copy->dtype = in->dtype;
     return copy;
 }
 
@@ -158,8 +159,21 @@ static bool add_half(draft *d, draft_step *to, life *l, const draft_step *s)
     return l->half != NULL;
 }
 
-/* The steps with those that make values again, into `steps`. */
-static bool rewrite(draft *d, life *lives, draft_step *steps, bool halve)
+/* What input j of step s reads behind the gap: what waited itself where the backend may, else what
+ * is made of it before. NULL without memory. */
+static eai_tensor *read_again(draft *d, draft_step *steps, int *n, life *l, const draft_step *s,
+                              int j, const eai_backend_ops *ops)
+{
+    if (l->half && ops->reads_half && ops->reads_half(s->op, j))
+        return l->half;
+    if (!l->made_new && !add_again(d, &steps[(*n)++], l, s))
+        return NULL;
+    return l->made_new;
+}
+
+/* The steps with those that make values again, into `steps`. ops: of the backend where values are
+ * halved, else NULL. */
+static bool rewrite(draft *d, life *lives, draft_step *steps, const eai_backend_ops *ops)
 {
     int n = 0;
     for (int i = 0; i < d->n; i++) {
@@ -168,15 +182,14 @@ static bool rewrite(draft *d, life *lives, draft_step *steps, bool halve)
             life *l = &lives[draft__root(s.in[j])->id];
             if (!l->chosen || i < l->again)
                 continue;
-            if (!l->made_new && !add_again(d, &steps[n++], l, &s))
-                return false;
-            s.in[j] = rebase(d, s.in[j], l->made_new);
+            eai_tensor *again = read_again(d, steps, &n, l, &s, j, ops);
+            s.in[j] = again ? rebase(d, s.in[j], again) : NULL;
             if (!s.in[j])
                 return false;
         }
         steps[n++] = s;
         life *l = s.n_out > 0 ? &lives[s.out[0]->id] : NULL;
-        if (halve && l && l->chosen && !s.dropped && !add_half(d, &steps[n++], l, &s))
+        if (ops && l && l->chosen && !s.dropped && !add_half(d, &steps[n++], l, &s))
             return false;
     }
     eai_free(d->steps);
@@ -195,7 +208,7 @@ static bool grow_tables(draft *d, int n)
     return kept != NULL;
 }
 
-static bool rework(draft *d, int (*choose)(const draft *d, life *lives), bool halve)
+static bool rework(draft *d, int (*choose)(const draft *d, life *lives), const eai_backend_ops *ops)
 {
     life *lives = eai_alloc_array((size_t)d->n_tensors + 1, sizeof(*lives));
     draft_step *steps = NULL;
@@ -208,9 +221,9 @@ static bool rework(draft *d, int (*choose)(const draft *d, life *lives), bool ha
     follow_uses(d, lives);
     int n = choose(d, lives);
     if (n > 0) {
-        int more = halve ? 2 * n : n; /* steps, and values */
+        int more = ops ? 2 * n : n; /* steps, and values */
         steps = eai_alloc_array((size_t)d->n + (size_t)more, sizeof(*steps));
-        ok = steps && grow_tables(d, more) && rewrite(d, lives, steps, halve);
+        ok = steps && grow_tables(d, more) && rewrite(d, lives, steps, ops);
         if (!ok)
             eai_free(steps);
     }
@@ -220,10 +233,10 @@ static bool rework(draft *d, int (*choose)(const draft *d, life *lives), bool ha
 
 bool draft__recompute(draft *d)
 {
-    return rework(d, choose_again, false);
+    return rework(d, choose_again, NULL);
 }
 
-bool draft__halve(draft *d)
+bool draft__halve(draft *d, const eai_backend_ops *ops)
 {
-    return rework(d, choose_halves, true);
+    return rework(d, choose_halves, ops);
 }

@@ -22,6 +22,11 @@ static const char *refuses_step(const eai_backend *base, const eai_step *s)
     return row->refuses ? row->refuses((const cpu_backend *)base, s) : NULL;
 }
 
+static bool reads_half(eai_op op, int i)
+{
+    return i < 2 && cpu_kernels[op].halves >> i & 1;
+}
+
 static size_t get_workspace(const eai_backend *base, const eai_step *s)
 {
     const cpu_kernel_row *row = &cpu_kernels[s->op];
@@ -69,6 +74,7 @@ static const eai_backend_ops cpu_ops = {
     .compute = EAI_F32,
     .fuse = true,
     .in_place = true,
+    .reads_half = reads_half,
     .refuses = refuses_step,
     .workspace = get_workspace,
     .alloc = alloc_memory,

@@ -46,6 +46,7 @@ typedef struct cpu_kernel_row {
     size_t (*workspace)(const cpu_backend *b, const eai_step *s);
     /* NULL (or a NULL function) when the step can run, else why not: static text. */
     const char *(*refuses)(const cpu_backend *b, const eai_step *s);
+    unsigned halves; /* a bit an input: it may be bf16 as well as f32 */
 } cpu_kernel_row;
 
 extern const cpu_kernel_row cpu_kernels[EAI_OP_COUNT]; /* kernels.c */

@@ -42,6 +42,9 @@ size_t cpu__sum_workspace(const cpu_backend *b, const eai_step *s);
 
 /* rows.c */
 const char *cpu__rows_refuses(const cpu_backend *b, const eai_step *s);
+const char *cpu__norm_refuses(const cpu_backend *b, const eai_step *s);
+size_t cpu__norm_workspace(const cpu_backend *b, const eai_step *s);
+const char *cpu__swiglu_refuses(const cpu_backend *b, const eai_step *s);
 void cpu__softmax(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__log_softmax(cpu_backend *b, const eai_step *s, void *workspace);
 void cpu__rms_norm(cpu_backend *b, const eai_step *s, void *workspace);

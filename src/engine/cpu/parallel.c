@@ -48,6 +48,8 @@ const char *cpu__check_types(const eai_step *s, const char *inputs)
     for (int i = 0; i < s->n_in && inputs[i]; i++) {
         if (inputs[i] == 'f' && s->in[i].dtype != EAI_F32)
             return "the cpu kernel takes f32 here";
+        if (inputs[i] == 'h' && s->in[i].dtype != EAI_F32 && s->in[i].dtype != EAI_BF16)
+            return "the cpu kernel takes f32 or bf16 here";
         if (inputs[i] == 'i' && s->in[i].dtype != EAI_I32)
             return "the cpu kernel takes i32 here";
     }
