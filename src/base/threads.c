@@ -1,17 +1,23 @@
-/* The thread pool: an epoch counter starts a job, an atomic counter hands out its tasks, another
- * counts the threads that are still at work.
+/* The thread pool: a ticket hands out a job's tasks, a counter says how many are not done.
  *
  * A training step starts thousands of jobs, so a wake-up by the kernel for each would cost more
- * than many of them. Workers therefore spin on the epoch for a while before they sleep. The one
- * race that matters: a worker announces that it sleeps (under the lock), then looks at the epoch
- * again; the caller raises the epoch, then looks whether anyone sleeps. Both are sequentially
- * consistent, so one of them sees the other. */
+ * than many of them. Workers therefore spin on the ticket for a while before they sleep. And a job
+ * ends with its last task, not with its last worker: one that the kernel has taken off its core, or
+ * that is still waking up, is not waited for. Such a worker may come when a later job runs already;
+ * the ticket therefore holds the job's number beside that of the tasks to hand out, and whoever
+ * takes a task exchanges both at once. A job with tasks to hand out cannot end, so what was read of
+ * it before an exchange that succeeds is of that job.
+ *
+ * The race of sleeping: a worker announces that it sleeps (under the lock), then looks at the
+ * ticket again; the caller raises the ticket, then looks whether anyone sleeps. Both are
+ * sequentially consistent, so one of them sees the other. */
 #include <efficientai/threads.h>
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <efficientai/alloc.h>
@@ -20,18 +26,17 @@
 
 #define SPINS_BEFORE_SLEEP 4000 /* about 50 us of pauses */
 #define SPINS_BEFORE_YIELD 200
+#define EACH               UINT32_MAX /* in place of a number of tasks: all threads take part, once */
 
 struct eai_pool {
     int n_threads;
     pthread_t *workers; /* [n_threads - 1] */
     int n_started;
-    eai_pool_fn fn;
-    void *ud;
-    size_t n_tasks;
-    bool each;
-    atomic_uint epoch;
-    atomic_size_t next; /* task to hand out */
-    atomic_int working; /* workers that have not finished the job */
+    _Atomic(eai_pool_fn) fn; /* the job */
+    _Atomic(void *) ud;
+    _Atomic(uint32_t) n_tasks;
+    atomic_uint_fast64_t ticket; /* the job's number << 32 | tasks to hand out */
+    atomic_size_t left;          /* tasks that are not done */
     atomic_int sleepers;
     atomic_bool quit;
     atomic_int arrived; /* at the barrier */
@@ -63,59 +68,92 @@ static void wait_a_moment(unsigned *spins)
         relax();
 }
 
-static void take_tasks(eai_pool *p, int thread)
+static uint32_t job_of(uint64_t ticket)
 {
-    if (p->each) {
-        p->fn(p->ud, (size_t)thread, thread);
-        return;
-    }
-    for (;;) {
-        size_t task = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (task >= p->n_tasks)
-            return;
-        p->fn(p->ud, task, thread);
+    return (uint32_t)(ticket >> 32);
+}
+
+static uint32_t tasks_of(uint64_t ticket)
+{
+    return (uint32_t)ticket;
+}
+
+static uint64_t read_ticket(const eai_pool *p)
+{
+    return atomic_load_explicit(&p->ticket, memory_order_acquire);
+}
+
+/* Tasks of this job, until there are no more of it. */
+static void take_tasks(eai_pool *p, uint32_t job, int thread)
+{
+    uint64_t ticket = read_ticket(p);
+    while (job_of(ticket) == job && tasks_of(ticket) > 0) {
+        eai_pool_fn fn = atomic_load_explicit(&p->fn, memory_order_relaxed);
+        void *ud = atomic_load_explicit(&p->ud, memory_order_relaxed);
+        size_t task = atomic_load_explicit(&p->n_tasks, memory_order_relaxed) - tasks_of(ticket);
+        if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket - 1,
+                                                   memory_order_acq_rel, memory_order_acquire))
+            continue;
+        fn(ud, task, thread);
+        atomic_fetch_sub_explicit(&p->left, 1, memory_order_release);
+        ticket = read_ticket(p);
     }
 }
 
-/* Until there is a new epoch; false when the pool ends. */
-static bool wait_for_job(eai_pool *p, unsigned seen)
+/* This thread's part of a job that all take part in: it cannot end before. */
+static void take_part(eai_pool *p, int thread)
+{
+    eai_pool_fn fn = atomic_load_explicit(&p->fn, memory_order_relaxed);
+    fn(atomic_load_explicit(&p->ud, memory_order_relaxed), (size_t)thread, thread);
+    atomic_fetch_sub_explicit(&p->left, 1, memory_order_release);
+}
+
+/* The ticket of a job that is not the one `seen`. */
+static uint64_t wait_for_job(eai_pool *p, uint32_t seen)
 {
     for (unsigned i = 0; i < SPINS_BEFORE_SLEEP; i++) {
-        if (atomic_load_explicit(&p->epoch, memory_order_acquire) != seen)
-            return !atomic_load(&p->quit);
+        uint64_t ticket = read_ticket(p);
+        if (job_of(ticket) != seen)
+            return ticket;
         relax();
     }
     pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->sleepers, 1);
-    while (atomic_load(&p->epoch) == seen)
+    while (job_of(atomic_load(&p->ticket)) == seen)
         pthread_cond_wait(&p->wake, &p->lock);
     atomic_fetch_sub(&p->sleepers, 1);
     pthread_mutex_unlock(&p->lock);
-    return !atomic_load(&p->quit);
+    return read_ticket(p);
 }
 
 static void *work(void *arg)
 {
     worker_start start = *(worker_start *)arg;
     eai_pool *p = start.pool;
-    unsigned seen = 0;
+    uint64_t ticket = 0;
     eai_free(arg);
-    while (wait_for_job(p, seen)) {
-        seen++;
-        take_tasks(p, start.thread);
-        atomic_fetch_sub_explicit(&p->working, 1, memory_order_release);
+    for (;;) {
+        ticket = wait_for_job(p, job_of(ticket));
+        if (atomic_load(&p->quit))
+            return NULL;
+        if (tasks_of(ticket) == EACH)
+            take_part(p, start.thread);
+        else
+            take_tasks(p, job_of(ticket), start.thread);
     }
-    return NULL;
 }
 
-static void raise_epoch(eai_pool *p)
+/* The next job: its ticket. */
+static uint64_t publish(eai_pool *p, uint32_t tasks)
 {
-    atomic_fetch_add(&p->epoch, 1);
+    uint64_t ticket = ((uint64_t)job_of(read_ticket(p)) + 1) << 32 | tasks;
+    atomic_store(&p->ticket, ticket);
     if (atomic_load(&p->sleepers) > 0) {
         pthread_mutex_lock(&p->lock);
         pthread_cond_broadcast(&p->wake);
         pthread_mutex_unlock(&p->lock);
     }
+    return ticket;
 }
 
 static eai_status start_worker(eai_pool *p, int thread, eai_error *err)
@@ -165,7 +203,7 @@ void eai_pool_free(eai_pool *p)
     if (!p)
         return;
     atomic_store(&p->quit, true);
-    raise_epoch(p);
+    publish(p, 0);
     for (int i = 0; i < p->n_started; i++)
         pthread_join(p->workers[i], NULL);
     pthread_cond_destroy(&p->wake);
@@ -179,25 +217,26 @@ int eai_pool_threads(const eai_pool *p)
     return p->n_threads;
 }
 
-static void run_job(eai_pool *p, eai_pool_fn fn, void *ud, size_t n_tasks, bool each)
+static void run_job(eai_pool *p, eai_pool_fn fn, void *ud, uint32_t tasks, size_t left)
 {
     unsigned spins = 0;
-    p->fn = fn;
-    p->ud = ud;
-    p->n_tasks = n_tasks;
-    p->each = each;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->working, p->n_threads - 1, memory_order_relaxed);
-    raise_epoch(p);
-    take_tasks(p, 0);
-    while (atomic_load_explicit(&p->working, memory_order_acquire) > 0)
+    atomic_store_explicit(&p->fn, fn, memory_order_relaxed);
+    atomic_store_explicit(&p->ud, ud, memory_order_relaxed);
+    atomic_store_explicit(&p->n_tasks, tasks, memory_order_relaxed);
+    atomic_store_explicit(&p->left, left, memory_order_relaxed);
+    uint64_t ticket = publish(p, tasks);
+    if (tasks == EACH)
+        take_part(p, 0);
+    else
+        take_tasks(p, job_of(ticket), 0);
+    while (atomic_load_explicit(&p->left, memory_order_acquire) > 0)
         wait_a_moment(&spins);
 }
 
 void eai_pool_run(eai_pool *p, eai_pool_fn fn, void *ud, size_t n_tasks)
 {
-    if (p->n_threads > 1 && n_tasks > 1) {
-        run_job(p, fn, ud, n_tasks, false);
+    if (p->n_threads > 1 && n_tasks > 1 && n_tasks < EACH) {
+        run_job(p, fn, ud, (uint32_t)n_tasks, n_tasks);
         return;
     }
     for (size_t i = 0; i < n_tasks; i++)
@@ -207,7 +246,7 @@ void eai_pool_run(eai_pool *p, eai_pool_fn fn, void *ud, size_t n_tasks)
 void eai_pool_run_each(eai_pool *p, eai_pool_fn fn, void *ud)
 {
     if (p->n_threads > 1)
-        run_job(p, fn, ud, (size_t)p->n_threads, true);
+        run_job(p, fn, ud, EACH, (size_t)p->n_threads);
     else
         fn(ud, 0, 0);
 }

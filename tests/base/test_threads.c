@@ -87,6 +87,24 @@ static void workers_sleep_and_wake(void **state)
     eai_pool_free(p);
 }
 
+/* More threads than cores: workers often come when the job that woke them is over. */
+static void late_workers_take_no_task_twice(void **state)
+{
+    enum { JOBS = 20000 };
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    eai_pool *p = NULL;
+    atomic_int *counts = calloc(3 * JOBS, sizeof(*counts));
+    assert_non_null(counts);
+    assert_ok(eai_pool_create(&p, 4, &err), &err);
+    for (int i = 0; i < JOBS; i++)
+        eai_pool_run(p, count_task, counts + (ptrdiff_t)3 * i, i % 2 ? 3 : 2);
+    eai_pool_free(p);
+    for (int i = 0; i < 3 * JOBS; i++)
+        assert_int_equal(atomic_load(&counts[i]), i % 3 < 2 || i / 3 % 2);
+    free(counts);
+}
+
 static void bad_numbers_are_refused(void **state)
 {
     (void)state;
@@ -116,8 +134,11 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_task_runs_once),      cmocka_unit_test(barriers_hold),
-        cmocka_unit_test(workers_sleep_and_wake),    cmocka_unit_test(bad_numbers_are_refused),
+        cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(barriers_hold),
+        cmocka_unit_test(workers_sleep_and_wake),
+        cmocka_unit_test(late_workers_take_no_task_twice),
+        cmocka_unit_test(bad_numbers_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
