@@ -27,22 +27,12 @@ CPU_INLINE vu round_row(vf low, vf high)
     return (vu)r;
 }
 
-/* acc[i] += a[0] b[i][0] + a[1] b[i][1], a the unit at `a`. */
-CPU_INLINE vf dot_pairs(vf acc, const uint32_t *a, vu b)
+/* acc[i] += a[i][0] b[i][0] + a[i][1] b[i][1]. */
+CPU_INLINE vf dot_units(vf acc, vu a, vu b)
 {
-    vf low = (vf)(b << 16);
-    vf high = (vf)(b & 0xffff0000u);
-    vf odd = vf_set(((union {
-                        uint32_t u;
-                        float f;
-                    }){.u = *a & 0xffff0000u})
-                        .f);
-    vf even = vf_set(((union {
-                         uint32_t u;
-                         float f;
-                     }){.u = *a << 16})
-                         .f);
-    return acc + odd * high + even * low;
+    vf odd = (vf)(a & 0xffff0000u);
+    vf even = (vf)(a << 16);
+    return acc + odd * (vf)(b & 0xffff0000u) + even * (vf)(b << 16);
 }
 
 #else
@@ -53,12 +43,18 @@ CPU_INLINE vu round_row(vf low, vf high)
     return (vu)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
 }
 
-CPU_INLINE vf dot_pairs(vf acc, const uint32_t *a, vu b)
+CPU_INLINE vf dot_units(vf acc, vu a, vu b)
 {
-    return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)_mm512_set1_epi32((int)*a), (__m512bh)b);
+    return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)a, (__m512bh)b);
 }
 
 #endif
+
+/* The same with one unit in place of a: that at `a`. */
+CPU_INLINE vf dot_pairs(vf acc, const uint32_t *a, vu b)
+{
+    return dot_units(acc, *a - (vu){0}, b);
+}
 
 /* Unit i holds even[i] and odd[i]: two steps of V columns. */
 CPU_INLINE vu round_steps(vf even, vf odd)

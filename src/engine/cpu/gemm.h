@@ -61,6 +61,18 @@ typedef struct cpu_dot {
 } cpu_dot;
 #define CPU_DOT_ROWS 4
 
+/* c[i * ldc + j] = alpha * sum_k a[i * a_row + k] b[k, j] for i < m, j < n; b as pack_thin makes
+ * it. */
+typedef struct cpu_thin {
+    float *c;
+    int64_t ldc;
+    const float *a;
+    int64_t a_row;
+    const void *b;
+    int64_t m, n, k;
+    float alpha;
+} cpu_thin;
+
 struct cpu_gemm_table {
     const char *isa;
     int mr, nr;  /* the largest tile; strips of B are nr columns wide */
@@ -91,6 +103,11 @@ struct cpu_gemm_table {
     double (*spin)(int64_t n);
     /* Products of few rows: reads B once and keeps nothing of it. NULL: use another table's. */
     void (*dot)(const cpu_dot *d);
+    /* Products of few columns, A in place. B is copied as a whole, its columns and steps rounded up
+     * to multiples of these. NULL: use another table's. */
+    int thin_columns, thin_steps;
+    void (*pack_thin)(void *out, const cpu_gemm_b *b, int64_t n, int64_t k);
+    void (*thin)(const cpu_thin *t);
     /* Elements first .. first + n of a row in its storage type, as floats; both are multiples of
      * CPU_BLOCK, except that n may reach to the row's end. NULL where the type is no operand of
      * products. */

@@ -7,6 +7,7 @@
  *     bf16 pairs    bf16.inc.c, pack_bf16.inc.c, panel_bf16.inc.c, tile_vector.inc.c
  *     bf16 tiles    bf16.inc.c, pack_bf16.inc.c, tile_amx.inc.c
  *     bf16 blocks   bf16_neon.inc.c, pack_neon.inc.c, tile_neon.inc.c
+ * and for all but the last thin.inc.c.
  * What surrounds the tiles is product.c. */
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/cpu.h"
@@ -101,6 +102,14 @@ CPU_INLINE vf multiply_add(vf acc, const number *a, vf b)
 
 #endif
 
+#ifndef EAI_ISA_BFMMLA
+#include "engine/cpu/thin.inc.c"
+#define THIN_ROW                                                                                   \
+    .thin_columns = THIN_COLUMNS, .thin_steps = THIN_STEPS, .pack_thin = pack_thin, .thin = thin
+#else
+#define THIN_ROW .thin = NULL
+#endif
+
 /* What differs between the kinds are rows along N, which fill all strips at a time, and one strip
  * of rows along K. */
 static void pack_b(void *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0, int64_t k)
@@ -133,5 +142,6 @@ const cpu_gemm_table CPU_PASTE(cpu_gemm_, EAI_ISA_NAME) = {
             CPU_FORMATS(ROW)
 #undef ROW
         },
+    THIN_ROW,
     GEMM_ROW,
 };

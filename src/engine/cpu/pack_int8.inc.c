@@ -91,11 +91,9 @@ CPU_INLINE void load_floats(vf part[KB / V], const float *x, int64_t n)
         part[i] = vf_load(x + V * i);
 }
 
-CPU_INLINE void load_bf16(vf part[KB / V], const uint8_t *p)
+CPU_INLINE vf load_bf16(const uint8_t *p)
 {
-#pragma GCC unroll 48
-    for (int i = 0; i < KB / V; i++)
-        part[i] = (vf)(widen_u16(p + 2 * V * i) << 16);
+    return (vf)(widen_u16(p) << 16);
 }
 
 /* A block as codes -most .. most plus zero, 32 every `stride` bytes. */
@@ -186,7 +184,10 @@ static void pack_block_along_k(uint8_t *block, const cpu_gemm_b *b, int w, int64
         vf part[KB / V];
         fetch_b(b, n0 + j + NR, k0, k);
         if (b->dtype == EAI_BF16 && k == KB) {
-            load_bf16(part, find_element(b, n0 + j, k0));
+            const uint8_t *p = find_element(b, n0 + j, k0);
+#pragma GCC unroll 48
+            for (int i = 0; i < KB / V; i++)
+                part[i] = load_bf16(p + 2 * V * i);
         } else {
             float x[KB];
             unpack_b(x, b, n0 + j, k0, k);
@@ -198,36 +199,46 @@ static void pack_block_along_k(uint8_t *block, const cpu_gemm_b *b, int w, int64
     store_strip(block, w, units, n);
 }
 
-/* Eight numbers of V columns each, `step` rows apart. */
-CPU_INLINE void rotate_eight(float (*x)[CPU_BLOCK], const int step)
+/* The transform of eight numbers of V columns each. */
+CPU_INLINE void mix_eight(vf x[8])
 {
-    vf part[8];
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++)
-        part[i] = vf_load(x[i * step]);
 #pragma GCC unroll 3
     for (int d = 1; d < 8; d *= 2) {
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++) {
             if (i & d)
                 continue;
-            vf sum = part[i] + part[i + d];
-            part[i + d] = part[i] - part[i + d];
-            part[i] = sum;
+            vf sum = x[i] + x[i + d];
+            x[i + d] = x[i] - x[i + d];
+            x[i] = sum;
         }
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++)
-        vf_store(x[i * step], part[i]);
 }
 
-/* The same of SUB numbers of V columns each, of which eight by eight and eight apart. */
-CPU_INLINE void rotate_columns(float (*x)[CPU_BLOCK])
+/* V columns of SUB numbers each: eight by eight, then eight apart. Those of bf16 (`source`, rows of
+ * `row_bytes`; NULL: none) are read where they are stored. */
+CPU_INLINE void rotate_columns(float (*x)[CPU_BLOCK], const uint8_t *source, size_t row_bytes)
 {
-    for (int p = 0; p < SUB; p += 8)
-        rotate_eight(x + p, 1);
-    for (int p = 0; p < 8; p++)
-        rotate_eight(x + p, 8);
+    for (int p = 0; p < SUB; p += 8) {
+        vf part[8];
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            part[i] = source ? load_bf16(source + (size_t)(p + i) * row_bytes) : vf_load(x[p + i]);
+        mix_eight(part);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            vf_store(x[p + i], part[i]);
+    }
+    for (int p = 0; p < 8; p++) {
+        vf part[8];
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            part[i] = vf_load(x[p + 8 * i]);
+        mix_eight(part);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            vf_store(x[p + 8 * i], part[i]);
+    }
 }
 
 /* What one makes of V columns of KB numbers each: scales, and their inverses. */
@@ -245,11 +256,12 @@ CPU_INLINE vf find_scales(vf *inverse, float (*x)[CPU_BLOCK])
 }
 
 /* V columns from the i-th of w on; a unit of theirs is four rounded steps. */
-CPU_INLINE void pack_columns(uint8_t *block, int w, int i, float (*x)[CPU_BLOCK])
+CPU_INLINE void pack_columns(uint8_t *block, int w, int i, float (*x)[CPU_BLOCK],
+                             const uint8_t *source, size_t row_bytes)
 {
     vf inverse;
     for (int p = 0; p < KB; p += SUB)
-        rotate_columns(x + p);
+        rotate_columns(x + p, source ? source + (size_t)p * row_bytes : NULL, row_bytes);
     vf d = find_scales(&inverse, x);
     for (int s = 0; s < KB / 4; s++) {
         vu unit = {0};
@@ -265,6 +277,18 @@ CPU_INLINE void pack_columns(uint8_t *block, int w, int i, float (*x)[CPU_BLOCK]
     vf_store(block + w * KB + 4 * i, d);
 }
 
+/* Rows k0 .. k0 + k, columns n0 .. n0 + n, of which zeros follow on k. */
+static void unpack_block(float (*x)[CPU_BLOCK], const cpu_gemm_b *b, int64_t n0, int64_t n,
+                         int64_t k0, int64_t k)
+{
+    for (int64_t p = 0; p < k; p++) {
+        fetch_b(b, k0 + p + AHEAD, n0, n);
+        unpack_b(x[p], b, k0 + p, n0, n);
+    }
+    if (k < KB)
+        memset(x + k, 0, (size_t)(KB - k) * sizeof(x[0]));
+}
+
 /* All strips from rows of B that lie along N, CPU_BLOCK columns at a time. */
 static void pack_along_n(uint8_t *strips, const cpu_gemm_b *b, int64_t n0, int64_t n, int64_t k0,
                          int64_t k)
@@ -275,17 +299,22 @@ static void pack_along_n(uint8_t *strips, const cpu_gemm_b *b, int64_t n0, int64
         int64_t part = MIN(KB, k - at);
         for (int64_t j0 = 0; j0 < n; j0 += CPU_BLOCK) {
             int64_t wide = MIN(CPU_BLOCK, n - j0);
-            for (int64_t p = 0; p < part; p++) {
-                fetch_b(b, k0 + at + p + AHEAD, n0 + j0, wide);
-                unpack_b(x[p], b, k0 + at + p, n0 + j0, wide);
-            }
-            if (part < KB)
-                memset(x + part, 0, (size_t)(KB - part) * sizeof(x[0]));
+            bool stored = b->dtype == EAI_BF16 && part == KB && wide == CPU_BLOCK;
+            if (!stored)
+                unpack_block(x, b, n0 + j0, wide, k0 + at, part);
+            for (int64_t p = 0; p < part && stored; p++)
+                fetch_b(b, k0 + at + p, n0 + j0 + CPU_BLOCK, 1);
             for (int64_t j = j0; j < j0 + wide; j += NR) {
                 int w = strip_width((int)MIN(NR, n - j));
                 uint8_t *block = strips + (size_t)j * column + (size_t)(at / KB * w) * COLUMN_B;
-                for (int i = 0; i < w; i += V)
-                    pack_columns(block, w, i, (float(*)[CPU_BLOCK])(x[0] + (j - j0) + i));
+                for (int i = 0; i < w; i += V) {
+                    float(*from)[CPU_BLOCK] = (float(*)[CPU_BLOCK])(x[0] + (j - j0) + i);
+                    if (stored)
+                        pack_columns(block, w, i, from, find_element(b, k0 + at, n0 + j + i),
+                                     b->row_bytes);
+                    else
+                        pack_columns(block, w, i, from, NULL, 0);
+                }
             }
         }
     }

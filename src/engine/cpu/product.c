@@ -13,6 +13,8 @@
  * little B for itself and reads its rows of A in place (or packs them in its own scratch), once.
  * Products of a transposed A with few columns of B (its gradient) are computed as their transposes:
  * then both are read in place, row by row.
+ * A pair's first product, a chain's (LoRA's x A^T), is computed where A is packed, from rows that
+ * are in cache then (thin.inc.c).
  * Products of few rows, with rows of B along K (decoding), are dot products and need no scratch.
  * Those with quantized weights in 8 or 16 bits go to product_int8.c, at the entry; many rows in 8
  * bits are another table of tiles.
@@ -37,18 +39,19 @@ typedef enum cut { CUT_DOT, CUT_COLUMNS, CUT_ROWS } cut;
 /* How a product is carried out; a function of shapes, types and the backend alone. */
 typedef struct blocking {
     const cpu_gemm_table *g;
-    const cpu_gemm_table *pair_g;  /* of the pair */
-    const cpu_gemm_table *chain_g; /* of a chain's first product; not g: it reads A in place */
+    const cpu_gemm_table *pair_g; /* of the pair */
+    const cpu_gemm_table *thin_g; /* of a chain's first product */
     cut cut;
     bool serial;              /* too small for several threads */
     bool direct;              /* A is read in place */
     bool direct_b;            /* B is */
-    int64_t kc, chain_kc;     /* steps of K a block */
+    int64_t kc;               /* steps of K a block */
     int64_t group_m, group_k; /* rows and steps of A packed at a time */
     int64_t columns, rows;    /* of C a task */
-    size_t pair_at, a_bytes;  /* shared scratch: where panels of the pair's A begin, and its end */
+    size_t pair_at, thin_at;  /* shared scratch: where panels of the pair's A begin, a chain's B */
+    size_t a_bytes;           /* ... and its end */
     size_t pair_strips;       /* a thread's scratch: where strips of the pair's B begin ... */
-    size_t b_bytes;           /* ... the end of all strips (a chain's come first) ... */
+    size_t b_bytes;           /* ... the end of all strips ... */
     size_t thread_bytes;      /* ... and for all */
 } blocking;
 
@@ -58,7 +61,6 @@ typedef struct job {
     uint8_t *shared, *scratch;
     int64_t m0, m, k0, k; /* the group */
     int64_t row_tasks;    /* cuts of the group's rows */
-    int64_t chain_rows;   /* of a chain's first product a task */
     bool packed;          /* A is packed already */
 } job;
 
@@ -85,6 +87,13 @@ static size_t strip_bytes(const cpu_gemm_table *g, int64_t n, int64_t k)
     return (size_t)(n * cpu__divide_up(k, g->k_align) * g->b_bytes);
 }
 
+/* Bytes of a B of n columns and k steps, as thin products read it. */
+static size_t thin_bytes(const cpu_gemm_table *g, int64_t n, int64_t k)
+{
+    int64_t numbers = cpu__round_up(n, g->thin_columns) * cpu__round_up(k, g->thin_steps);
+    return (size_t)(numbers / g->k_align * g->b_bytes);
+}
+
 /* Thin products are bound by memory: rounding their operands would cost precision and gain nothing.
  * In 8 bits are only those of weights that do not learn, which no one keeps in f32; what is added
  * to them, and what it is made of, are not. */
@@ -92,12 +101,13 @@ static void choose_tables(blocking *how, const cpu_backend *be, const cpu_produc
 {
     bool large = p->m >= 16 && p->n >= 16 && p->k >= CPU_BLOCK;
     const cpu_gemm_table *best = be->gemm_bf16 ? be->gemm_bf16 : be->gemm;
-    how->g = how->pair_g = how->chain_g = large ? best : be->gemm;
+    how->g = how->pair_g = how->thin_g = large ? best : be->gemm;
     if (be->gemm_int8 && large && p->a.col == 1 && p->b.dtype != EAI_F32) {
         how->g = be->gemm_int8;
-        how->pair_g = best;
-        how->chain_g = be->gemm;
+        how->pair_g = how->thin_g = best;
     }
+    if (!how->thin_g->thin)
+        how->thin_g = be->gemm;
 }
 
 /* Tasks are cut between whole tiles of the product and of the pair. */
@@ -158,17 +168,16 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     how->rows = tasks >= threads ? how->group_m
                                  : cpu__round_up(cpu__divide_up(how->group_m, row_tasks), g->mc);
     how->pair_at = cpu__align(panel_bytes(g, how->group_m, how->group_k));
-    how->a_bytes = how->pair_at + cpu__align(panel_bytes(how->pair_g, how->group_m, p->pair.k));
+    how->thin_at = how->pair_at + cpu__align(panel_bytes(how->pair_g, how->group_m, p->pair.k));
+    how->a_bytes = how->thin_at;
+    if (p->pair.chained)
+        how->a_bytes += cpu__align(thin_bytes(how->thin_g, p->pair.k, p->k));
     how->direct_b = reads_b_in_place(g, p);
     if (!how->direct_b)
         how->pair_strips = cpu__align(strip_bytes(g, how->columns, how->kc));
     how->b_bytes =
         how->pair_strips +
         strip_bytes(how->pair_g, cpu__round_up(how->columns, how->pair_g->nr), p->pair.k);
-    how->chain_kc = how->chain_g == g ? how->kc : how->chain_g->kc;
-    int64_t chain_columns = p->pair.chained ? cpu__round_up(p->pair.k, how->chain_g->nr) : 0;
-    size_t chain = strip_bytes(how->chain_g, chain_columns, how->chain_kc);
-    how->b_bytes = how->b_bytes > chain ? how->b_bytes : chain;
     how->thread_bytes = how->b_bytes;
 }
 
@@ -442,9 +451,27 @@ static bool is_last(const job *j, int64_t steps)
 }
 
 /* Rows of A that a task packs: a part of a cache block, so that threads end together. */
-static int64_t packed_rows(const cpu_gemm_table *g)
+static int64_t packed_rows(const blocking *how)
 {
-    return cpu__divide_up(g->mc / g->mr, 4) * g->mr;
+    return cpu__round_up(cpu__divide_up(how->g->mc, 4), row_unit(how));
+}
+
+/* Rows i .. i + m of the group, of a chain's first product: while these rows of A are in cache. */
+static void start_chain(const job *j, int64_t i, int64_t m)
+{
+    const cpu_product *p = j->p;
+    cpu_thin t = {
+        .c = p->pair.made + (j->m0 + i) * p->pair.k,
+        .ldc = p->pair.k,
+        .a = find_a(p, j->m0 + i, 0),
+        .a_row = p->a.row,
+        .b = j->shared + j->how.thin_at,
+        .m = m,
+        .n = p->pair.k,
+        .k = p->k,
+        .alpha = p->pair.chain_alpha,
+    };
+    j->how.thin_g->thin(&t);
 }
 
 /* A task packs some rows, all steps. */
@@ -452,8 +479,8 @@ static void pack_task(void *ud, size_t task, int thread)
 {
     job *j = ud;
     const cpu_gemm_table *g = j->how.g;
-    int64_t i = (int64_t)task * packed_rows(g);
-    int64_t m = cpu__min(packed_rows(g), j->m - i);
+    int64_t i = (int64_t)task * packed_rows(&j->how);
+    int64_t m = cpu__min(packed_rows(&j->how), j->m - i);
 
     (void)thread;
     for (int64_t k = 0; k < j->k && !j->packed; k += j->how.kc) {
@@ -462,41 +489,13 @@ static void pack_task(void *ud, size_t task, int thread)
         a.data = find_a(j->p, j->m0 + i, j->k0 + k);
         g->pack_a(find_panels(j, k) + panel_bytes(g, i, part), &a, m, part);
     }
-    if (is_last(j, j->k) && !j->p->pair.chained) {
+    if (j->p->pair.chained)
+        start_chain(j, i, m);
+    if (is_last(j, j->k)) {
         cpu_gemm_a a = j->p->pair.a;
         a.data += (j->m0 + i) * a.row;
         j->how.pair_g->pack_a(find_pair(j, i), &a, m, j->p->pair.k);
     }
-}
-
-/* A task makes some rows of it, and packs them. */
-static void chain_task(void *ud, size_t task, int thread)
-{
-    const job *j = ud;
-    const cpu_gemm_table *g = j->how.chain_g;
-    const int64_t kc = j->how.chain_kc;
-    cpu_product first = first_of_chain(j->p);
-    job inner = {.p = &first, .how = {.g = g}};
-    int64_t i = (int64_t)task * j->chain_rows;
-    int64_t m = cpu__min(j->chain_rows, j->m - i);
-    uint8_t *strips = j->scratch + j->how.thread_bytes * (size_t)thread;
-
-    if (g->begin)
-        g->begin();
-    for (int64_t k = 0; k < j->k; k += kc) {
-        int64_t part = cpu__min(kc, j->k - k);
-        block_a a = {j->m0 + i, m, k, part, .row = first.a.row};
-        if (g == j->how.g)
-            a.panels = find_panels(j, k) + panel_bytes(g, i, part);
-        else
-            a.data = find_a(&first, j->m0 + i, k);
-        g->pack_b(strips, &first.b, 0, first.n, k, part);
-        multiply_block(&inner, &a, strips, 0, first.n);
-    }
-    if (g->end)
-        g->end();
-    cpu_gemm_a made = {first.c + (j->m0 + i) * first.ldc, first.ldc, 1};
-    j->how.pair_g->pack_a(find_pair(j, i), &made, m, first.n);
 }
 
 static void columns_task(void *ud, size_t task, int thread)
@@ -553,21 +552,19 @@ static void run_columns(cpu_backend *be, job *j)
 {
     const cpu_product *p = j->p;
     const blocking *how = &j->how;
-    int threads = j->how.serial ? 1 : be->base.n_threads;
-    j->chain_rows = cpu__round_up(cpu__divide_up(how->group_m, threads), row_unit(how));
+
+    if (p->pair.chained)
+        how->thin_g->pack_thin(j->shared + how->thin_at, &p->pair.chain, p->pair.k, p->k);
     for (j->m0 = 0; j->m0 < p->m; j->m0 += how->group_m) {
         j->m = cpu__min(how->group_m, p->m - j->m0);
         j->row_tasks = cpu__divide_up(j->m, how->rows);
         for (j->k0 = 0; j->k0 < p->k; j->k0 += how->group_k) {
             j->k = cpu__min(how->group_k, p->k - j->k0);
             j->packed = is_packed(be, j);
-            if (!j->packed || (p->pair.k > 0 && !p->pair.chained))
-                cpu__run_tasks(be, j->how.serial, pack_task, j,
-                               cpu__divide_up(j->m, packed_rows(how->g)));
-            if (p->pair.chained)
-                cpu__run_tasks(be, j->how.serial, chain_task, j,
-                               cpu__divide_up(j->m, j->chain_rows));
-            cpu__run_tasks(be, j->how.serial, columns_task, j,
+            if (!j->packed || p->pair.k > 0)
+                cpu__run_tasks(be, how->serial, pack_task, j,
+                               cpu__divide_up(j->m, packed_rows(how)));
+            cpu__run_tasks(be, how->serial, columns_task, j,
                            cpu__divide_up(p->n, how->columns) * j->row_tasks);
         }
     }
