@@ -164,7 +164,7 @@ static bool add_half(draft *d, draft_step *to, life *l, const draft_step *s)
 static eai_tensor *read_again(draft *d, draft_step *steps, int *n, life *l, const draft_step *s,
                               int j, const eai_backend_ops *ops)
 {
-    if (l->half && ops->reads_half && ops->reads_half(s->op, j))
+    if (l->half && ops && ops->reads_half && ops->reads_half(s->op, j))
         return l->half;
     if (!l->made_new && !add_again(d, &steps[(*n)++], l, s))
         return NULL;
