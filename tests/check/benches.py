@@ -5,18 +5,20 @@ That a ratio is the right way round, that what a missing peer might change is op
 names of machines say what they must and no more, and that the plots are XML.
 """
 import json
+import os
 import pathlib
 import sys
 import tempfile
 import types
 import unittest
+import unittest.mock
 import xml.dom.minidom
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import bench  # noqa: E402
-from benches import jobs, models, plot, results, rows  # noqa: E402
+from benches import jobs, models, plot, process, results, rows  # noqa: E402
 from benches.process import Failed  # noqa: E402
 
 MACHINE = {"cpu": "AMD EPYC", "family": "25", "model": "17", "isa": "avx512bf16", "threads": 2}
@@ -29,6 +31,18 @@ def row(sense, goal, peers=("a", "b")):
 def judged(r, ours, missing=None, wanted=lambda column: True, isa="avx2", **peers):
     columns = {c: {"figure": v} for c, v in {"ours": ours, **peers}.items()}
     return results.judge(r, jobs.Measured(columns, missing or {}, {}), isa, wanted)
+
+
+class Processes(unittest.TestCase):
+    def test_peers_keep_below_the_set_that_ours_is_told(self):
+        with unittest.mock.patch.dict("os.environ", {"EFFICIENTAI_CPU_ISA": "avx2"}):
+            self.assertEqual(process.environment(2)["ONEDNN_MAX_CPU_ISA"], "AVX2")
+        with unittest.mock.patch.dict("os.environ", {"EFFICIENTAI_CPU_ISA": "avx2", "ATEN_CPU_CAPABILITY": "default"}):
+            self.assertEqual(process.environment(2)["ATEN_CPU_CAPABILITY"], "default")
+        with unittest.mock.patch.dict("os.environ"):
+            os.environ.pop("EFFICIENTAI_CPU_ISA", None)
+            os.environ.pop("ONEDNN_MAX_CPU_ISA", None)
+            self.assertNotIn("ONEDNN_MAX_CPU_ISA", process.environment(2))
 
 
 class Judging(unittest.TestCase):

@@ -16,12 +16,22 @@ QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISAB
          "TOKENIZERS_PARALLELISM": "false"}
 
 
+# Where our program is told to stay below what the processor has, torch is too: ATen's kernels, oneDNN's and MKL's.
+LIMITS = {"avx2": ("avx2", "AVX2", "AVX2"), "avx512": ("avx512", "AVX512_CORE", "AVX512"), "avx512bf16": ("avx512", "AVX512_CORE_BF16", "AVX512")}
+
+
 class Failed(Exception):
     """A run that gave no figures; the text says why."""
 
 
+def limits(isa):
+    names_of = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
+    return dict(zip(names_of, LIMITS[isa], strict=True)) if isa in LIMITS else {}
+
+
 def environment(threads, more=None):
-    return {**os.environ, **QUIET, "OMP_NUM_THREADS": str(threads), **(more or {})}
+    isa = os.environ.get("EFFICIENTAI_CPU_ISA")
+    return {**limits(isa), **os.environ, **QUIET, "OMP_NUM_THREADS": str(threads), **(more or {})}
 
 
 def failure(argv, status, said):
