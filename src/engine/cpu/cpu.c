@@ -1,6 +1,6 @@
 /* The CPU backend: opening, closing, and the loop over a plan's steps. Kernels are in their own
  * files, one row an operation in kernels.c; the instruction set is chosen in dispatch.c. */
-#include "engine/cpu/cpu.h"
+#include "engine/cpu/kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +55,12 @@ static eai_status run_steps(eai_backend *base, const eai_step *steps, size_t n, 
     for (size_t i = 0; i < n; i++) {
         if (steps[i].op != EAI_OP_MATMUL) /* may change the operand, or use the workspace */
             b->packed.data = NULL;
+        /* A profile wants them one by one. */
+        size_t together = base->profile ? 0 : cpu__matmuls(b, &steps[i], n - i, workspace);
+        if (together > 0) {
+            i += together - 1;
+            continue;
+        }
         cpu_kernels[steps[i].op].run(b, &steps[i], workspace);
         if (base->profile)
             begin = graph__profile_step(base->profile, &steps[i], begin);

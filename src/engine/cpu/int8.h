@@ -14,7 +14,7 @@
  *
  * A is quantized once a product, into a panel; then columns of C are dot products with rows of B,
  * unpacked in registers. Types meet instruction sets in one routine a type, which yields 32 codes
- * (codes.inc.c). What surrounds them is product_int8.c. */
+ * (codes.inc.c). What surrounds them is product_dot.c. */
 #ifndef EAI_ENGINE_CPU_INT8_H
 #define EAI_ENGINE_CPU_INT8_H
 

@@ -4,7 +4,7 @@
  * The order of reading: sums.inc.c (what the processor does), then
  *     few rows (int8.h)    codes.inc.c (storage formats), quantize.inc.c, dot_int8.inc.c
  *     many rows (gemm.h)   unpack_rows.inc.c, pack_int8.inc.c, finish_row.inc.c, tile_int8.inc.c
- * What surrounds them is product_int8.c, and product.c for many rows. */
+ * What surrounds them is product_dot.c, and product.c for many rows. */
 #include "engine/cpu/int8.h"
 
 #include <float.h>

@@ -8,6 +8,8 @@
 
 /* matmul.c */
 void cpu__matmul(cpu_backend *b, const eai_step *s, void *workspace);
+/* Of steps s[0] .. s[n - 1] the first ones together where that is quicker; how many, or 0. */
+size_t cpu__matmuls(cpu_backend *b, const eai_step *s, size_t n, void *workspace);
 size_t cpu__matmul_workspace(const cpu_backend *b, const eai_step *s);
 const char *cpu__matmul_refuses(const cpu_backend *b, const eai_step *s);
 

@@ -1,6 +1,6 @@
 /* MATMUL: batches of products. The product itself is in product.c. */
 #include "engine/cpu/kernels.h"
-#include "engine/cpu/product.h"
+#include "engine/cpu/product_dot.h"
 
 #include "base/banned.h"
 
@@ -105,4 +105,54 @@ void cpu__matmul(cpu_backend *be, const eai_step *s, void *workspace)
         if (p.c_in)
             p.c_in += c_size;
     }
+}
+
+static bool overlap(const eai_operand *x, const eai_operand *y)
+{
+    size_t x_bytes;
+    size_t y_bytes;
+    uintptr_t x_at = (uintptr_t)x->data;
+    uintptr_t y_at = (uintptr_t)y->data;
+    if (!eai_tensor_bytes(&x_bytes, x->dtype, &x->shape) ||
+        !eai_tensor_bytes(&y_bytes, y->dtype, &y->shape))
+        return true;
+    return x_at < y_at + y_bytes && y_at < x_at + x_bytes;
+}
+
+/* One writes what the other reads or writes: they must run one after the other. */
+static bool depend(const eai_step *first, const eai_step *second)
+{
+    bool found = overlap(&first->out[0], &second->out[0]);
+    for (int i = 0; i < 2; i++)
+        found = found || overlap(&first->out[0], &second->in[i]) ||
+                overlap(&second->out[0], &first->in[i]);
+    return found;
+}
+
+/* Steps s[0] .. s[n - 1] can be computed at once. Only those without a summand or a pair. */
+static bool is_independent(const eai_step *s, size_t n)
+{
+    const eai_step *last = &s[n - 1];
+    if (last->op != EAI_OP_MATMUL || last->n_in != 2 || !last->out[0].data)
+        return false;
+    for (size_t i = 0; i + 1 < n; i++)
+        if (depend(&s[i], last))
+            return false;
+    return true;
+}
+
+size_t cpu__matmuls(cpu_backend *be, const eai_step *s, size_t n, void *workspace)
+{
+    cpu_product p[CPU_DOTS];
+    size_t count = 0;
+    for (; count < n && count < CPU_DOTS && is_independent(s, count + 1); count++) {
+        int64_t batch;
+        p[count] = get_product(&s[count], &batch);
+        if (batch != 1 || !cpu__dots_takes(&p[count]) || !cpu__dots_joins(&p[0], &p[count]))
+            break;
+    }
+    if (count < 2)
+        return 0;
+    cpu__dots(be, p, (int)count, workspace);
+    return count;
 }

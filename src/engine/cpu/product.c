@@ -15,9 +15,8 @@
  * then both are read in place, row by row.
  * A pair's first product, a chain's (LoRA's x A^T), is computed where A is packed, from rows that
  * are in cache then (thin.inc.c).
- * Products of few rows, with rows of B along K (decoding), are dot products and need no scratch.
- * Those with quantized weights in 8 or 16 bits go to product_int8.c, at the entry; many rows in 8
- * bits are another table of tiles.
+ * Products of few rows, with rows of B along K (decoding), go to product_dot.c, at the entry. In 8
+ * bits large products have another table of tiles.
  *
  * Each element of C is summed in the same order however the work is cut: the result does not depend
  * on the number of threads. */
@@ -27,14 +26,14 @@
 
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/parts.h"
-#include "engine/cpu/product_int8.h"
+#include "engine/cpu/product_dot.h"
 
 #include "base/banned.h"
 
 #define A_LIMIT    ((int64_t)8 << 20) /* bytes of packed A at a time */
 #define GROUP_ROWS 2048               /* rows of A packed at a time, at most */
 
-typedef enum cut { CUT_DOT, CUT_COLUMNS, CUT_ROWS } cut;
+typedef enum cut { CUT_COLUMNS, CUT_ROWS } cut;
 
 /* How a product is carried out; a function of shapes, types and the backend alone. */
 typedef struct blocking {
@@ -189,11 +188,6 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
     int threads = how.serial ? 1 : be->base.n_threads;
     if (p->m == 0 || p->n == 0 || p->k == 0) /* nothing to cut */
         return how;
-    if (p->m <= CPU_DOT_ROWS && p->b.along_k && p->a.col == 1) {
-        how.g = be->gemm;
-        how.cut = CUT_DOT;
-        return how;
-    }
     /* Equal blocks of K rather than a short last one. */
     int64_t blocks = cpu__divide_up(p->k, how.g->kc);
     how.kc = cpu__round_up(cpu__divide_up(p->k, blocks), cpu__max(CPU_BLOCK, how.g->k_align));
@@ -207,9 +201,9 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
 }
 
 /* Columns of a block are worked at one after the other, the pair's behind the last. */
-static bool takes_pair(const cpu_backend *be, const blocking *how, const cpu_product *p)
+static bool takes_pair(const blocking *how, const cpu_product *p)
 {
-    return !cpu__int8_takes(be, p) && how->cut == CUT_COLUMNS && p->m > 0 && p->n > 0 && p->k > 0 &&
+    return !cpu__dots_takes(p) && how->cut == CUT_COLUMNS && p->m > 0 && p->n > 0 && p->k > 0 &&
            (!p->pair.chained || how->group_k == p->k);
 }
 
@@ -292,14 +286,14 @@ static size_t made_bytes(const cpu_product *p)
 
 size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
 {
-    if (p->pair.k == 0 && cpu__int8_takes(be, p))
-        return cpu__int8_workspace(be, p);
+    if (p->pair.k == 0 && cpu__dots_takes(p))
+        return cpu__dots_workspace(be, p);
     if (is_turned(be, p)) {
         cpu_product turned = turn(p, NULL);
         return turned_bytes(p) + cpu__product_workspace(be, &turned);
     }
     blocking how = choose_blocking(be, p);
-    if (p->pair.k > 0 && !takes_pair(be, &how, p)) {
+    if (p->pair.k > 0 && !takes_pair(&how, p)) {
         cpu_product first;
         cpu_product rest = split(&first, p);
         size_t a = cpu__product_workspace(be, &first);
@@ -608,38 +602,6 @@ static void rows_task(void *ud, size_t task, int thread)
         g->end();
 }
 
-/* ---- Few rows
- * -------------------------------------------------------------------------------------- */
-
-static void dot_task(void *ud, size_t task, int thread)
-{
-    job *j = ud;
-    const cpu_product *p = j->p;
-    int64_t n0 = (int64_t)task * j->how.columns;
-    cpu_dot d = {
-        .y = p->c + n0,
-        .y_in = p->c_in ? p->c_in + n0 : NULL,
-        .ldy = p->ldc,
-        .x = p->a.data,
-        .ldx = p->a.row,
-        .m = (int)p->m,
-        .b = &p->b,
-        .n0 = n0,
-        .n = cpu__min(j->how.columns, p->n - n0),
-        .k = p->k,
-        .alpha = p->alpha,
-    };
-    (void)thread;
-    j->how.g->dot(&d);
-}
-
-static void run_dot(cpu_backend *be, job *j)
-{
-    const cpu_product *p = j->p;
-    j->how.columns = cpu__dot_columns(p->n, p->b.row_bytes, be->base.n_threads);
-    cpu__run_tasks(be, j->how.serial, dot_task, j, cpu__divide_up(p->n, j->how.columns));
-}
-
 /* A sum over nothing. */
 static void run_empty(const cpu_product *p)
 {
@@ -660,9 +622,8 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
         with_place.pair.made = workspace;
     with_place.pair.a.data = p->pair.chained ? p->pair.made : p->pair.a.data;
     workspace = (uint8_t *)workspace + made_bytes(p);
-    if (p->pair.k == 0 && cpu__int8_takes(be, p)) {
-        be->packed.data = NULL;
-        cpu__int8_product(be, p, workspace);
+    if (p->pair.k == 0 && cpu__dots_takes(p)) {
+        cpu__dots(be, p, 1, workspace);
         return;
     }
     if (is_turned(be, p)) {
@@ -672,7 +633,7 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
         return;
     }
     job j = {.p = p, .how = choose_blocking(be, p), .shared = workspace};
-    if (p->pair.k > 0 && !takes_pair(be, &j.how, p)) {
+    if (p->pair.k > 0 && !takes_pair(&j.how, p)) {
         cpu_product first;
         cpu_product rest = split(&first, p);
         cpu__product(be, &first, workspace);
@@ -680,12 +641,10 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
         return;
     }
     j.scratch = j.shared + j.how.a_bytes;
-    if (j.how.cut != CUT_COLUMNS)
+    if (j.how.cut != CUT_COLUMNS || p->k == 0)
         be->packed.data = NULL;
     if (p->k == 0)
         run_empty(p);
-    else if (j.how.cut == CUT_DOT)
-        run_dot(be, &j);
     else if (j.how.cut == CUT_ROWS)
         cpu__run_tasks(be, j.how.serial, rows_task, &j, cpu__divide_up(p->m, j.how.rows));
     else

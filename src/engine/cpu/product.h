@@ -7,8 +7,6 @@
 
 /* Products with fewer multiplications stay on one thread. */
 #define CPU_SERIAL_WORK (64 * 64 * 64)
-/* Bytes of weights that a task of dot products reads, at least: some microseconds of work. */
-#define CPU_DOT_BYTES (32 * 1024)
 
 /* c [m, n] = alpha * a [m, k] b [k, n] (+ c_in) (+ pair.alpha * pair.a [m, pair.k] pair.b)
  * A pair may be a chain: then pair.a is computed as well, pair.a = chain_alpha * a pair.chain. */
@@ -32,15 +30,6 @@ typedef struct cpu_product {
         float *made; /* where pair.a goes, without gaps; NULL: into scratch */
     } pair;          /* a thin second product, added while the result is in cache */
 } cpu_product;
-
-/* Columns of C a task of dot products with n rows of B: as many for each thread, and for each
- * several tasks where there is work enough. */
-static inline int64_t cpu__dot_columns(int64_t n, size_t row_bytes, int64_t threads)
-{
-    int64_t most = n * (int64_t)row_bytes / CPU_DOT_BYTES;
-    int64_t tasks = most >= 4 * threads ? 4 * threads : most / threads * threads;
-    return tasks < 1 ? n : (n + tasks - 1) / tasks;
-}
 
 /* Scratch bytes; looks at shapes and types, not at data. */
 size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p);
