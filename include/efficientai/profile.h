@@ -29,7 +29,7 @@ typedef struct eai_profile eai_profile;
 
 EAI_API EAI_CHECKED eai_status eai_profile_create(eai_profile **out, eai_error *err);
 EAI_API void eai_profile_free(eai_profile *p);
-/* Borrows `p`, NULL for none. */
+/* Borrows `p`, NULL for none. With one, steps run one by one that would run together. */
 EAI_API void eai_backend_set_profile(eai_backend *b, eai_profile *p);
 
 /* Totals of all steps so far. */
