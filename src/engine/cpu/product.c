@@ -33,7 +33,7 @@
 #define A_LIMIT    ((int64_t)8 << 20) /* bytes of packed A at a time */
 #define GROUP_ROWS 2048               /* rows of A packed at a time, at most */
 
-typedef enum cut { CUT_COLUMNS, CUT_ROWS } cut;
+typedef enum cut { CUT_NOTHING, CUT_COLUMNS, CUT_ROWS } cut;
 
 /* How a product is carried out; a function of shapes, types and the backend alone. */
 typedef struct blocking {
@@ -186,7 +186,7 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
     choose_tables(&how, be, p);
     how.serial = p->m * p->n * p->k < CPU_SERIAL_WORK;
     int threads = how.serial ? 1 : be->base.n_threads;
-    if (p->m == 0 || p->n == 0 || p->k == 0) /* nothing to cut */
+    if (p->m == 0 || p->n == 0 || p->k == 0)
         return how;
     /* Equal blocks of K rather than a short last one. */
     int64_t blocks = cpu__divide_up(p->k, how.g->kc);
@@ -203,7 +203,7 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
 /* Columns of a block are worked at one after the other, the pair's behind the last. */
 static bool takes_pair(const blocking *how, const cpu_product *p)
 {
-    return !cpu__dots_takes(p) && how->cut == CUT_COLUMNS && p->m > 0 && p->n > 0 && p->k > 0 &&
+    return !cpu__dots_takes(p) && how->cut == CUT_COLUMNS &&
            (!p->pair.chained || how->group_k == p->k);
 }
 
@@ -641,9 +641,9 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
         return;
     }
     j.scratch = j.shared + j.how.a_bytes;
-    if (j.how.cut != CUT_COLUMNS || p->k == 0)
+    if (j.how.cut != CUT_COLUMNS)
         be->packed.data = NULL;
-    if (p->k == 0)
+    if (j.how.cut == CUT_NOTHING)
         run_empty(p);
     else if (j.how.cut == CUT_ROWS)
         cpu__run_tasks(be, j.how.serial, rows_task, &j, cpu__divide_up(p->m, j.how.rows));
