@@ -233,39 +233,65 @@ static void rows_that_are_masked_or_broken(void **state)
     for_each_table(check_rows);
 }
 
-/* Against float64, in place, for rows of one lane up to several blocks of the sum. */
-static void check_cross_entropy(const cpu_vec_table *v)
+/* Against float64, for parts of one lane up to a thousand. */
+static void check_softmax_part(const cpu_vec_table *v)
 {
-    static float x[5003];
-    static float p[5003];
-    static const int sizes[] = {1, 2, 15, 16, 17, 70, 1023, 1024, 1025, 5003};
+    static const int sizes[] = {1, 2, 15, 16, 17, 70, 96, 1023};
     for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        float x[1024];
+        float e[1024] = {0};
+        uint16_t half[1024] = {0};
+        float largest;
         int n = sizes[s];
-        int target = n / 3;
         double total = 0;
+        for (int i = 0; i < n; i++)
+            x[i] = (float)(20 * sin(i + 1)) + 300;
+        float sum = v->softmax_part(e, &largest, x, n);
         for (int i = 0; i < n; i++) {
-            x[i] = (float)(20 * sin(i)) + 300;
-            total += exp((double)x[i] - 300);
+            double expected = exp((double)x[i] - (double)largest);
+            assert_true(x[i] <= largest && fabs((double)e[i] - expected) < 1e-6);
+            total += expected;
         }
-        double expected = log(total) + 300 - (double)x[target];
-        memcpy(p, x, sizeof(p));
-        assert_true(fabs((double)v->cross_entropy(p, n, target, false) - expected) < 1e-5);
-        assert_memory_equal(p, x, sizeof(p)); /* no gradient: the logits stay */
-        assert_true(fabs((double)v->cross_entropy(p, n, target, true) - expected) < 1e-5);
-        for (int i = 0; i < n; i++) {
-            double softmax = exp((double)x[i] - 300) / total;
-            assert_true(fabs((double)p[i] - (softmax - (i == target))) < 1e-6);
-        }
-        assert_memory_equal(p + n, x + n, sizeof(p) - (size_t)n * sizeof(float));
+        assert_true(fabs((double)sum / total - 1) < 1e-5 && e[n] == 0);
+        assert_true(v->softmax_part(NULL, &largest, x, n) == sum);
+        assert_true(fabsf(v->softmax_halves(half, &largest, x, n) / sum - 1) < 1e-5f);
+        for (int i = 0; i < n; i++)
+            assert_int_equal(half[i], eai_bf16_from_f32(e[i]));
+        assert_int_equal(half[n], 0);
         x[n - 1] = NAN;
-        assert_true(isnan(v->cross_entropy(x, n, 0, true)));
+        assert_true(isnan(v->softmax_part(e, &largest, x, n)) && isnan(largest));
+        assert_true(isnan(v->softmax_halves(half, &largest, x, n)) && isnan(largest));
+        for (int i = 0; i < n; i++)
+            x[i] = -INFINITY;
+        assert_true(v->softmax_part(e, &largest, x, n) == 0 && largest == -INFINITY && e[0] == 0);
+        assert_true(v->softmax_halves(half, &largest, x, n) == 0 && half[0] == 0);
     }
 }
 
-static void cross_entropy_is_that_of_float64(void **state)
+static void parts_of_a_softmax_are_those_of_float64(void **state)
 {
     (void)state;
-    for_each_table(check_cross_entropy);
+    for_each_table(check_softmax_part);
+}
+
+static void check_scale_halves(const cpu_vec_table *v)
+{
+    uint16_t x[70];
+    for (int n = 1; n < 70; n++) {
+        float y[70] = {0};
+        for (int i = 0; i < n; i++)
+            x[i] = eai_bf16_from_f32((float)(i - 30) / 8);
+        v->scale_halves(y, x, 0.5f, n);
+        for (int i = 0; i < n; i++)
+            assert_true(y[i] == (float)(i - 30) / 16);
+        assert_true(y[n] == 0);
+    }
+}
+
+static void halves_are_scaled(void **state)
+{
+    (void)state;
+    for_each_table(check_scale_halves);
 }
 
 /* A float sum of a million times 0.1 is 1 % off; ours is not. */
@@ -316,7 +342,8 @@ int main(void)
         cmocka_unit_test(special_values_stay_special),
         cmocka_unit_test(nan_is_not_hidden_by_maximum),
         cmocka_unit_test(rows_that_are_masked_or_broken),
-        cmocka_unit_test(cross_entropy_is_that_of_float64),
+        cmocka_unit_test(parts_of_a_softmax_are_those_of_float64),
+        cmocka_unit_test(halves_are_scaled),
         cmocka_unit_test(long_sums_keep_their_digits),
         cmocka_unit_test(rotations_far_out_are_exact),
     };

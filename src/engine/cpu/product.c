@@ -50,7 +50,7 @@ typedef struct blocking {
     size_t pair_at, thin_at;  /* shared scratch: where panels of the pair's A begin, a chain's B */
     size_t a_bytes;           /* ... and its end */
     size_t pair_strips;       /* a thread's scratch: where strips of the pair's B begin ... */
-    size_t b_bytes;           /* ... the end of all strips ... */
+    size_t b_bytes;           /* ... the end of all strips, where a block of C begins ... */
     size_t thread_bytes;      /* ... and for all */
 } blocking;
 
@@ -118,6 +118,12 @@ static int64_t row_unit(const blocking *how)
     return unit;
 }
 
+/* Rows of A that a task packs: a part of a cache block, so that threads end together. */
+static int64_t packed_rows(const blocking *how)
+{
+    return cpu__round_up(cpu__divide_up(how->g->mc, 4), row_unit(how));
+}
+
 static void cut_rows(blocking *how, const cpu_product *p, int threads)
 {
     const cpu_gemm_table *g = how->g;
@@ -145,6 +151,8 @@ static int64_t choose_columns(const blocking *how, const cpu_product *p, int thr
 {
     const cpu_gemm_table *g = how->g;
     bool is_long = how->group_k < p->k;
+    if (p->take) /* the same cut for any number of threads */
+        return cpu__round_up(g->nc, CPU_TAKE_COLUMNS);
     int64_t most = is_long ? 2 * g->nc : g->nc;
     int64_t tasks =
         is_long ? cpu__round_up(cpu__divide_up(p->n, most), threads) : (int64_t)3 * threads;
@@ -159,7 +167,7 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     how->cut = CUT_COLUMNS;
     how->group_m = cpu__min(p->m, GROUP_ROWS);
     int64_t k_blocks = limit / cpu__divide_up(how->group_m, g->mr);
-    how->group_k = cpu__min(p->k, how->kc * (k_blocks > 1 ? k_blocks : 1));
+    how->group_k = p->take ? p->k : cpu__min(p->k, how->kc * (k_blocks > 1 ? k_blocks : 1));
     how->columns = choose_columns(how, p, threads);
     int64_t tasks = cpu__divide_up(p->n, how->columns);
     int64_t row_tasks =
@@ -177,7 +185,12 @@ static void cut_columns(blocking *how, const cpu_product *p, int threads)
     how->b_bytes =
         how->pair_strips +
         strip_bytes(how->pair_g, cpu__round_up(how->columns, how->pair_g->nr), p->pair.k);
+    how->b_bytes = cpu__align(how->b_bytes);
     how->thread_bytes = how->b_bytes;
+    if (p->take)
+        how->thread_bytes += (size_t)(how->rows * how->columns) * sizeof(float);
+    size_t given = p->give ? (size_t)(packed_rows(how) * how->kc) * sizeof(float) : 0;
+    how->thread_bytes = how->thread_bytes > given ? how->thread_bytes : given;
 }
 
 static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
@@ -191,7 +204,7 @@ static blocking choose_blocking(const cpu_backend *be, const cpu_product *p)
     /* Equal blocks of K rather than a short last one. */
     int64_t blocks = cpu__divide_up(p->k, how.g->kc);
     how.kc = cpu__round_up(cpu__divide_up(p->k, blocks), cpu__max(CPU_BLOCK, how.g->k_align));
-    if (p->n <= 2 * how.g->nr && p->m > p->n)
+    if (p->n <= 2 * how.g->nr && p->m > p->n && !p->give && !p->take)
         cut_rows(&how, p, threads);
     else
         cut_columns(&how, p, threads);
@@ -279,6 +292,26 @@ static void turn_back(const cpu_product *p, const float *turned)
     }
 }
 
+/* C is little, and computed as a whole before it is taken. */
+static bool is_taken_whole(const cpu_product *p)
+{
+    return p->take && (p->k == 0 || cpu__dots_takes(p));
+}
+
+static cpu_product whole_of(const cpu_product *p, float *c)
+{
+    cpu_product whole = *p;
+    whole.take = NULL;
+    whole.c = c;
+    whole.ldc = p->n;
+    return whole;
+}
+
+static size_t whole_bytes(const cpu_product *p)
+{
+    return cpu__align((size_t)(p->m * p->n) * sizeof(float));
+}
+
 static size_t made_bytes(const cpu_product *p)
 {
     return p->pair.chained ? cpu__align((size_t)(p->m * p->pair.k) * sizeof(float)) : 0;
@@ -286,6 +319,10 @@ static size_t made_bytes(const cpu_product *p)
 
 size_t cpu__product_workspace(const cpu_backend *be, const cpu_product *p)
 {
+    if (is_taken_whole(p)) {
+        cpu_product whole = whole_of(p, NULL);
+        return whole_bytes(p) + cpu__product_workspace(be, &whole);
+    }
     if (p->pair.k == 0 && cpu__dots_takes(p))
         return cpu__dots_workspace(be, p);
     if (is_turned(be, p)) {
@@ -313,6 +350,9 @@ typedef struct block_a {
     const float *data;
     int64_t row;
     const uint8_t *pair; /* panels of the pair's A for these rows; NULL: not with this block */
+    float *c;            /* its first element of C, of rows ldc apart */
+    const float *c_in;   /* and of what is added to it; NULL: nothing */
+    int64_t ldc;
 } block_a;
 
 /* One of the two products that a block is made of, as its tiles need it. */
@@ -322,19 +362,28 @@ typedef struct factors {
     const uint8_t *rows;   /* panels, or A in place */
     size_t row_bytes;      /* from the rows of a tile to those of the next */
     const uint8_t *strips; /* NULL: B in place */
-    const float *c_in;     /* where C's numbers begin that it adds to; NULL: none */
+    const float *c_in;     /* what it adds to, from the block's first element on; NULL: nothing */
     cpu_tile tile;         /* what is the same for all */
 } factors;
+
+/* Points the block to its elements of C, from column n0 on. */
+static void point_to_c(block_a *a, const cpu_product *p, int64_t n0)
+{
+    int64_t at = a->m0 * p->ldc + n0;
+    a->c = p->c + at;
+    a->c_in = a->k0 > 0 ? a->c : p->c_in ? p->c_in + at : NULL;
+    a->ldc = p->ldc;
+}
 
 static factors get_product(const job *j, const block_a *a, const uint8_t *strips, int64_t n)
 {
     const cpu_product *p = j->p;
     const cpu_gemm_table *g = j->how.g;
     factors f = {.g = g, .mr = g->mr, .rows = a->panels};
-    f.tile = (cpu_tile){.ldc = p->ldc, .alpha = p->alpha, .k = a->k, .a_row = 1, .a_col = g->panel};
+    f.tile = (cpu_tile){.ldc = a->ldc, .alpha = p->alpha, .k = a->k, .a_row = 1, .a_col = g->panel};
     f.row_bytes = panel_bytes(g, g->mr, a->k);
     f.strips = j->how.direct_b ? NULL : strips;
-    f.c_in = a->k0 > 0 ? p->c : p->c_in;
+    f.c_in = a->c_in;
     if (a->panels)
         return f;
     f.mr = n <= g->nr_half ? g->mr_half : g->mr;
@@ -351,9 +400,9 @@ static factors get_pair(const job *j, const block_a *a, const uint8_t *strips)
     const cpu_gemm_table *g = j->how.pair_g;
     factors f = {.g = g, .mr = g->mr, .rows = a->pair, .strips = strips + j->how.pair_strips};
     f.tile = (cpu_tile){
-        .ldc = p->ldc, .alpha = p->pair.alpha, .k = p->pair.k, .a_row = 1, .a_col = g->panel};
+        .ldc = a->ldc, .alpha = p->pair.alpha, .k = p->pair.k, .a_row = 1, .a_col = g->panel};
     f.row_bytes = panel_bytes(g, g->mr, p->pair.k);
-    f.c_in = p->c;
+    f.c_in = a->c;
     return f;
 }
 
@@ -380,10 +429,10 @@ static void multiply_tiles(const job *j, factors *f, const block_a *a, int64_t i
         t->n = (int)cpu__min(f->g->nr, j1 - jr);
         point_to_b(j, f, a, n0, jr);
         for (int64_t ir = i0; ir < i1; ir += f->mr) {
-            int64_t at = (a->m0 + ir) * t->ldc + n0 + jr;
+            int64_t at = ir * t->ldc + jr;
             t->m = (int)cpu__min(f->mr, i1 - ir);
             t->a = f->rows + (size_t)(ir / f->mr) * f->row_bytes;
-            t->c = j->p->c + at;
+            t->c = a->c + at;
             t->c_in = f->c_in ? f->c_in + at : NULL;
             f->g->tile(t);
         }
@@ -444,12 +493,6 @@ static bool is_last(const job *j, int64_t steps)
     return j->p->pair.k > 0 && j->k0 + steps == j->p->k;
 }
 
-/* Rows of A that a task packs: a part of a cache block, so that threads end together. */
-static int64_t packed_rows(const blocking *how)
-{
-    return cpu__round_up(cpu__divide_up(how->g->mc, 4), row_unit(how));
-}
-
 /* Rows i .. i + m of the group, of a chain's first product: while these rows of A are in cache. */
 static void start_chain(const job *j, int64_t i, int64_t m)
 {
@@ -468,6 +511,19 @@ static void start_chain(const job *j, int64_t i, int64_t m)
     j->how.thin_g->thin(&t);
 }
 
+static void *find_scratch(const job *j, int thread)
+{
+    return j->scratch + j->how.thread_bytes * (size_t)thread;
+}
+
+/* A part of an A that does not exist. */
+static cpu_gemm_a make_rows(const job *j, cpu_block at, int thread)
+{
+    float *rows = find_scratch(j, thread);
+    j->p->give(j->p->ud, rows, &at);
+    return (cpu_gemm_a){rows, at.ld, 1};
+}
+
 /* A task packs some rows, all steps. */
 static void pack_task(void *ud, size_t task, int thread)
 {
@@ -476,11 +532,13 @@ static void pack_task(void *ud, size_t task, int thread)
     int64_t i = (int64_t)task * packed_rows(&j->how);
     int64_t m = cpu__min(packed_rows(&j->how), j->m - i);
 
-    (void)thread;
     for (int64_t k = 0; k < j->k && !j->packed; k += j->how.kc) {
         int64_t part = cpu__min(j->how.kc, j->k - k);
         cpu_gemm_a a = j->p->a;
-        a.data = find_a(j->p, j->m0 + i, j->k0 + k);
+        if (j->p->give)
+            a = make_rows(j, (cpu_block){j->m0 + i, m, j->k0 + k, part, part}, thread);
+        else
+            a.data = find_a(j->p, j->m0 + i, j->k0 + k);
         g->pack_a(find_panels(j, k) + panel_bytes(g, i, part), &a, m, part);
     }
     if (j->p->pair.chained)
@@ -489,6 +547,27 @@ static void pack_task(void *ud, size_t task, int thread)
         cpu_gemm_a a = j->p->pair.a;
         a.data += (j->m0 + i) * a.row;
         j->how.pair_g->pack_a(find_pair(j, i), &a, m, j->p->pair.k);
+    }
+}
+
+/* The block with C in scratch, a few rows at a time; after the last steps they are taken. */
+static void multiply_and_take(const job *j, const block_a *a, uint8_t *strips, int64_t n0,
+                              int64_t n, bool last)
+{
+    const cpu_gemm_table *g = j->how.g;
+    const cpu_product *p = j->p;
+    float *c = (float *)(void *)(strips + j->how.b_bytes);
+    for (int64_t i = 0; i < a->m; i += g->mc) {
+        block_a rows = *a;
+        rows.m0 += i;
+        rows.m = cpu__min(g->mc, a->m - i);
+        rows.panels += panel_bytes(g, i, a->k);
+        rows.ldc = j->how.columns;
+        rows.c = c + i * rows.ldc;
+        rows.c_in = a->k0 > 0 ? rows.c : NULL;
+        multiply_block(j, &rows, strips, n0, n);
+        if (last)
+            p->take(p->ud, rows.c, &(cpu_block){rows.m0, rows.m, n0, n, rows.ldc});
     }
 }
 
@@ -502,7 +581,7 @@ static void columns_task(void *ud, size_t task, int thread)
     int64_t n = cpu__min(how->columns, p->n - n0);
     int64_t i0 = (int64_t)task % j->row_tasks * how->rows;
     int64_t m = cpu__min(how->rows, j->m - i0);
-    uint8_t *strips = j->scratch + how->thread_bytes * (size_t)thread;
+    uint8_t *strips = find_scratch(j, thread);
 
     if (m <= 0)
         return;
@@ -518,7 +597,12 @@ static void columns_task(void *ud, size_t task, int thread)
             a.pair = find_pair(j, i0);
             how->pair_g->pack_b(strips + how->pair_strips, &p->pair.b, n0, n, 0, p->pair.k);
         }
-        multiply_block(j, &a, strips, n0, n);
+        if (p->take)
+            multiply_and_take(j, &a, strips, n0, n, k + part == j->k);
+        else {
+            point_to_c(&a, p, n0);
+            multiply_block(j, &a, strips, n0, n);
+        }
     }
     if (g->end)
         g->end();
@@ -576,7 +660,7 @@ static void rows_task(void *ud, size_t task, int thread)
     const cpu_gemm_table *g = how->g;
     int64_t m0 = (int64_t)task * how->rows;
     int64_t m1 = cpu__min(m0 + how->rows, p->m);
-    uint8_t *strips = j->scratch + how->thread_bytes * (size_t)thread;
+    uint8_t *strips = find_scratch(j, thread);
     uint8_t *panels = strips + how->b_bytes;
 
     if (g->begin)
@@ -586,6 +670,7 @@ static void rows_task(void *ud, size_t task, int thread)
         g->pack_b(strips, &p->b, 0, p->n, k, part);
         if (how->direct) {
             block_a a = {m0, m1 - m0, k, part, .data = find_a(p, m0, k), .row = p->a.row};
+            point_to_c(&a, p, 0);
             multiply_block(j, &a, strips, 0, p->n);
             continue;
         }
@@ -594,6 +679,7 @@ static void rows_task(void *ud, size_t task, int thread)
             cpu_gemm_a from = p->a;
             block_a a = {i, m, k, part, .panels = panels};
             from.data = find_a(p, i, k);
+            point_to_c(&a, p, 0);
             g->pack_a(panels, &from, m, part);
             multiply_block(j, &a, strips, 0, p->n);
         }
@@ -616,8 +702,14 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace)
     cpu_product with_place = *given;
     const cpu_product *p = &with_place;
 
-    if (p->m == 0 || p->n == 0 || !p->c)
+    if (p->m == 0 || p->n == 0 || (!p->c && !p->take))
         return;
+    if (is_taken_whole(p)) {
+        cpu_product whole = whole_of(p, workspace);
+        cpu__product(be, &whole, (uint8_t *)workspace + whole_bytes(p));
+        p->take(p->ud, whole.c, &(cpu_block){0, p->m, 0, p->n, p->n});
+        return;
+    }
     if (p->pair.chained && !p->pair.made)
         with_place.pair.made = workspace;
     with_place.pair.a.data = p->pair.chained ? p->pair.made : p->pair.a.data;

@@ -66,8 +66,12 @@ struct cpu_vec_table {
     /* one row of n */
     void (*softmax)(float *out, const float *x, int64_t n);
     void (*log_softmax)(float *out, const float *x, int64_t n);
-    /* -log softmax(x)[target]; with `gradient`, x becomes softmax(x) - onehot(target) */
-    float (*cross_entropy)(float *x, int64_t n, int64_t target, bool gradient);
+    /* A part of a softmax, n <= 1024: out[i] = e^(x[i] - *largest), *largest that of x; returns
+     * their sum. Zeros where all are -inf. out may be NULL. */
+    float (*softmax_part)(float *out, float *largest, const float *x, int64_t n);
+    /* The same in bf16; the sum is of what was not rounded. */
+    float (*softmax_halves)(uint16_t *out, float *largest, const float *x, int64_t n);
+    void (*scale_halves)(float *out, const uint16_t *x, float factor, int64_t n); /* of bf16 */
     void (*rms_norm)(float *out, const float *x, const float *w, int64_t n, float eps);
     void (*rms_norm_grad)(float *dx, const float *x, const float *w, const float *dy, int64_t n,
                           float eps);

@@ -132,25 +132,48 @@ static void log_softmax_row(float *out, const float *x, int64_t n)
     }
 }
 
-/* -log softmax(x)[target]; with `gradient`, x becomes softmax(x) - onehot(target). */
-static float cross_entropy_row(float *x, int64_t n, int64_t target, bool gradient)
+/* To the nearest, of numbers and NaN alike: what is not a number shows in the sum. */
+CPU_INLINE void store_halves(uint16_t *out, vf x, int64_t count)
 {
-    float largest = largest_row(x, n);
-    float at_target = x[target];
-    double total = 0;
-    for (int64_t at = 0; at < n; at += SUM_BLOCK) {
-        int64_t length = n - at < SUM_BLOCK ? n - at : SUM_BLOCK;
-        total += (double)exp_row(gradient ? x + at : NULL, x + at, largest, length);
+    typedef uint16_t halves __attribute__((vector_size(2 * V)));
+    vu bits = (vu)x;
+    halves r = __builtin_convertvector((bits + 0x7fff + (bits >> 16 & 1)) >> 16, halves);
+    memcpy(out, &r, (size_t)count * sizeof(uint16_t));
+}
+
+static float softmax_halves_row(uint16_t *out, float *largest, const float *x, int64_t n)
+{
+    vf sums[2] = {{0}};
+    int64_t i = 0;
+    *largest = largest_row(x, n);
+    float shift = *largest == -INFINITY ? 0.0f : *largest;
+    for (; i + 2 * V <= n; i += 2 * V) {
+        vf low = vf_exp(vf_load(x + i) - shift);
+        vf high = vf_exp(vf_load(x + i + V) - shift);
+        sums[0] += low;
+        sums[1] += high;
+        store_halves(out + i, low, V);
+        store_halves(out + i + V, high, V);
     }
-    if (gradient) {
-        float factor = (float)(1 / total);
-        ROW_LOOP(i, count, n)
-        {
-            store_some(x + i, load_some(x + i, count) * factor, count);
-        }
-        x[target] -= 1;
+    for (; i < n; i += V) {
+        int64_t count = n - i < V ? n - i : V;
+        vf e = vf_exp(load_some(x + i, count) - shift);
+        sums[0] += vf_select(first_lanes(count), e, (vf){0});
+        store_halves(out + i, e, count);
     }
-    return (float)(log(total) + (double)largest - (double)at_target);
+    return vf_sum(sums[0] + sums[1]);
+}
+
+static float softmax_part_row(float *out, float *largest, const float *x, int64_t n)
+{
+    *largest = largest_row(x, n);
+    return exp_row(out, x, *largest == -INFINITY ? 0.0f : *largest, n);
+}
+
+static void scale_halves_row(float *out, const uint16_t *x, float factor, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = eai_f32_from_bits((uint32_t)x[i] << 16) * factor;
 }
 
 static void rms_norm_row(float *out, const float *x, const float *w, int64_t n, float eps)
