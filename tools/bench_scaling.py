@@ -19,6 +19,7 @@ import sys
 from benches import jobs, plot, process, results
 
 MODELS = {135: "random:135m", 360: "random:360m", 1700: "random:1.7b"}
+CONTEXT, TOKENS = 8192, 16  # of these models; generated behind a prompt whose length changes
 Curve = collections.namedtuple("Curve", "label values train generate")  # options of both commands; generate: None, not run
 
 
@@ -28,7 +29,8 @@ def curves(args):
     model, tokens = [MODELS[135]], ["--prompts", "512", "--tokens", "64"]
     return {
         "seq": Curve("tokens of a row or prompt", [2 ** i for i in range(7, 14)],
-                     lambda v: [*model, "--batch-size", 1, "--seq-len", v], lambda v: [*model, "--prompts", v, "--tokens", "16"]),
+                     lambda v: [*model, "--batch-size", 1, "--seq-len", v],
+                     lambda v: [*model, "--prompts", min(v, CONTEXT - TOKENS - 1), "--tokens", TOKENS]),
         "rank": Curve("rank", [2 ** i for i in range(2, 9)], lambda v: [*model, "--rank", v], None),
         "batch": Curve("rows of 256 tokens", [1, 2, 4, 8, 16], lambda v: [*model, "--batch-size", v, "--seq-len", 256], None),
         "threads": Curve("threads", powers, lambda v: [*model, "--threads", v], lambda v: [*model, *tokens, "--threads", v]),
