@@ -144,6 +144,7 @@ static const op_case cases[] = {
     LINEAR_CE(Q4_1, FILL_FIXED, 9, 32, 65), LINEAR_CE(Q8_0, FILL_FIXED, 5, 64, 17), LINEAR_CE(BF16, FILL_FIXED, 17, 33, 40),
     LINEAR_CE(Q6_K, FILL_FIXED, 5, 256, 33), LINEAR_CE(Q4_K, FILL_FIXED, 3, 512, 17),
     {EAI_OP_LINEAR_CE, "threads", build_linear_ce, {{FILL_VALUES, S2(130, 64)}, {FILL_FIXED, S2(700, 64), EAI_Q4_1}, {FILL_IDS, S1(130), EAI_I32}}, {700}, .tolerance = 1e-5, .check_only = true},
+    {EAI_OP_LINEAR_CE, "groups of words", build_linear_ce, {{FILL_VALUES, S2(130, 16)}, {FILL_FIXED, S2(26000, 16), EAI_BF16}, {FILL_IDS, S1(130), EAI_I32}}, {26000}, .tolerance = 1e-5, .check_only = true},
 };
 /* clang-format on */
 
