@@ -15,6 +15,8 @@
  * then both are read in place, row by row.
  * A pair's first product, a chain's (LoRA's x A^T), is computed where A is packed, from rows that
  * are in cache then (thin.inc.c).
+ * An A that is given row by row is made in a thread's scratch and packed from there; of a C that is
+ * taken a thread's scratch has the block at work (linear_ce.c: neither exists as a whole).
  * Products of few rows, with rows of B along K (decoding), go to product_dot.c, at the entry. In 8
  * bits large products have another table of tiles.
  *
@@ -292,7 +294,7 @@ static void turn_back(const cpu_product *p, const float *turned)
     }
 }
 
-/* C is little, and computed as a whole before it is taken. */
+/* Few rows, or sums over nothing: C is computed as a whole before it is taken. */
 static bool is_taken_whole(const cpu_product *p)
 {
     return p->take && (p->k == 0 || cpu__dots_takes(p));

@@ -44,7 +44,7 @@ static bool in_integers(const cpu_backend *be, const cpu_product *p)
 bool cpu__dots_takes(const cpu_product *p)
 {
     return p->m <= CPU_DOT_ROWS && p->b.along_k && p->a.col == 1 && p->m > 0 && p->n > 0 &&
-           p->k > 0;
+           p->k > 0 && !p->give;
 }
 
 bool cpu__dots_joins(const cpu_product *p, const cpu_product *q)
