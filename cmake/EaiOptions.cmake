@@ -3,8 +3,12 @@ option(EAI_TESTS "build the tests" ON)
 option(EAI_WERROR "treat warnings as errors" OFF)
 set(EAI_SANITIZE "" CACHE STRING "sanitizers: empty, 'address,undefined' or 'thread'")
 option(EAI_COVERAGE "instrument for line coverage" OFF)
+option(EAI_MLX "build the plugin of the MLX backend; needs MLX and a C++20 compiler" OFF)
 option(EAI_FUZZ "build the targets of tests/fuzz with libFuzzer; needs clang" OFF)
 
+if(EAI_MLX)
+    enable_language(CXX)
+endif()
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
@@ -28,7 +32,7 @@ endif()
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 
 # No -march=native and no -ffast-math: kernels are chosen when the program starts, and NaN means NaN.
-add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+add_compile_options(-Wall -Wextra -Wshadow -Wvla "$<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes>"
     -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wdouble-promotion -Wformat=2
     -Wimplicit-fallthrough -Wno-missing-field-initializers -fno-math-errno -fno-trapping-math)
 if(NOT APPLE)

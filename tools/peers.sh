@@ -1,18 +1,28 @@
 #!/bin/sh
-# Makes the Python environment of the peers (torch, transformers, PEFT, gguf ...), then runs a command with
-# its interpreter in EFFICIENTAI_PEERS_PYTHON: tools/peers.sh [COMMAND ...]. For `make interop`,
-# `make bench`, `make bench-lora` and `make bench-generate`; nothing else needs it.
+# Makes a Python environment of other tools, then runs a command with its interpreter in EFFICIENTAI_PEERS_PYTHON:
+# tools/peers.sh [--mlx] [COMMAND ...].
+#
+#   (no option)   torch, transformers, PEFT, gguf ...: for `make interop`, `make bench`, `make bench-lora` and
+#                 `make bench-generate`. .venv-peers in the tree, as tools/oracles/requirements.txt says
+#   --mlx         MLX and mlx-lm: for `make mlx` and `make test-mlx`. .venv-mlx, requirements-mlx.txt
 #
 #   EFFICIENTAI_PEERS=DIR         use this environment, which somebody else looks after
 #   EFFICIENTAI_REQUIRE_PEERS=1   a network that fails is a failure, not a reason to skip
 #
-# The environment is .venv-peers in the tree, with the versions of tools/oracles/requirements.txt, and is used
-# again as long as these stay the same. pip takes the user's settings (pip.conf, PIP_INDEX_URL,
-# PIP_EXTRA_INDEX_URL ...). Exit status: the command's; 0, with a notice, where the network failed.
+# An environment is used again as long as its versions stay the same. pip takes the user's settings (pip.conf,
+# PIP_INDEX_URL, PIP_EXTRA_INDEX_URL ...). Exit status: the command's; 0, with a notice, where the network failed.
 set -eu
 cd "$(dirname "$0")/.."
+name=peers
 wanted=tools/oracles/requirements.txt
-folder=${EFFICIENTAI_PEERS:-$PWD/.venv-peers}
+what='torch, transformers, PEFT and others: some 6 GB, many minutes'
+if [ "${1:-}" = --mlx ]; then
+    name=mlx
+    wanted=tools/oracles/requirements-mlx.txt
+    what='MLX and mlx-lm: some 400 MB'
+    shift
+fi
+folder=${EFFICIENTAI_PEERS:-$PWD/.venv-$name}
 python=$folder/bin/python
 log=$folder/pip.log
 
@@ -56,7 +66,7 @@ if [ -n "${EFFICIENTAI_PEERS:-}" ]; then
 elif ! cmp -s "$wanted" "$folder/installed.txt"; then
     sh tools/setup.sh peers
     started=$(date +%s)
-    say "installing torch, transformers, PEFT and others into $folder: some 6 GB, many minutes"
+    say "installing into $folder: $what"
     "$python" -m pip --version >/dev/null 2>&1 || { rm -rf "$folder" && python3 -m venv "$folder"; }
     if ! install; then
         tail -n 5 "$log" >&2

@@ -6,6 +6,7 @@
 #   tools/setup.sh lint         clang-tidy, shellcheck and codespell, for `make tidy`
 #   tools/setup.sh clang        clang, for `make clang`
 #   tools/setup.sh peers        Python's venv, for `make interop` and `make bench`
+#   tools/setup.sh mlx          a C++ compiler, OpenBLAS and Python's venv, for `make mlx`
 #   tools/setup.sh bench        tcmalloc, which `make bench` preloads for PEFT (macOS preloads nothing)
 #   tools/setup.sh instructions valgrind, for `make instructions` (macOS has none, and skips it)
 #   tools/setup.sh fuzz         clang with libFuzzer, for `make fuzz`
@@ -45,6 +46,11 @@ clang             |command -v clang-14 || command -v clang      |clang-14       
 peers_needs='
 venv              |python3 -c "import venv, ensurepip"          |python3-venv      |python3
 '
+mlx_needs='
+C++ compiler      |command -v c++                               |build-essential   |
+OpenBLAS          |have_openblas                                |libopenblas-dev   |
+venv              |python3 -c "import venv, ensurepip"          |python3-venv      |python3
+'
 bench_needs='
 tcmalloc          |have_tcmalloc                                |libtcmalloc-minimal4|
 '
@@ -79,6 +85,11 @@ have_valgrind() {
 
 have_tcmalloc() {
     [ "$(uname -s)" = Darwin ] || python3 -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("tcmalloc_minimal"))'
+}
+
+# MLX on a Mac has Accelerate.
+have_openblas() {
+    [ "$(uname -s)" = Darwin ] || have_library openblas || cc -lopenblas -shared -o /dev/null
 }
 
 have_fuzzer() {
@@ -183,11 +194,12 @@ format) needs=$format_needs ;;
 lint) needs=$lint_needs ;;
 clang) needs=$clang_needs ;;
 peers) needs=$peers_needs ;;
+mlx) needs=$mlx_needs ;;
 bench) needs=$bench_needs ;;
 instructions) needs=$instructions_needs ;;
 fuzz) needs=$fuzz_needs ;;
 arm64) needs=$arm64_needs ;;
-*) fail "unknown group '$1': build, format, lint, clang, peers, bench, instructions, fuzz or arm64" ;;
+*) fail "unknown group '$1': build, format, lint, clang, peers, mlx, bench, instructions, fuzz or arm64" ;;
 esac
 
 system=$(uname -s)

@@ -25,7 +25,7 @@ eai_status bench_open_backend(eai_backend **out, const bench_args *args, const c
     if (!eai_precision_from_name(&opts.precision, args->dtype))
         return eai_error_set(err, EAI_ERR_USAGE, "--dtype %s: auto, f32, bf16 or int8",
                              args->dtype);
-    return eai_backend_open(out, "cpu", &opts, err);
+    return eai_backend_open(out, args->backend, &opts, err);
 }
 
 bool bench_next_word(char *word, size_t size, const char **at)

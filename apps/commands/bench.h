@@ -9,7 +9,7 @@
 
 /* Embed as the first member of the arguments. */
 typedef struct bench_args {
-    const char *isa, *dtype;
+    const char *backend, *isa, *dtype;
     int64_t threads, repeat;
     bool json;
 } bench_args;
@@ -27,6 +27,14 @@ typedef struct bench_args {
          .type = EAI_OPT_FLAG,                                                                     \
          .offset = offsetof(owner, bench.json),                                                    \
          .help = "one JSON object on one line instead of the table"},                              \
+        {.name = "backend",                                                                        \
+         .type = EAI_OPT_ENUM,                                                                     \
+         .offset = offsetof(owner, bench.backend),                                                 \
+         .default_value = "cpu",                                                                   \
+         .value_name = "NAME",                                                                     \
+         .choices = "cpu|mlx",                                                                     \
+         .help = "what computes",                                                                  \
+         .group = "Machine"},                                                                      \
         {.name = "threads",                                                                        \
          .key = 't',                                                                               \
          .type = EAI_OPT_INT,                                                                      \
@@ -48,7 +56,7 @@ typedef struct bench_args {
     {                                                                                              \
         .name = "isa", .type = EAI_OPT_STRING, .offset = offsetof(owner, bench.isa),               \
         .value_name = "NAME",                                                                      \
-        .help = "instruction set; default: $EFFICIENTAI_CPU_ISA, else the best",                   \
+        .help = "instruction set (mlx: cpu or gpu); default: $EFFICIENTAI_CPU_ISA, else the best",                   \
         .group = "Machine"                                                                         \
     }
 

@@ -23,6 +23,7 @@ typedef struct logits_args {
     const char *ids;
     const char *output;
     const char *adapter;
+    const char *backend;
     const char *dtype;
     int64_t threads;
     bool check;
@@ -61,6 +62,12 @@ static const eai_option logits_options[] = {
      .offset = offsetof(logits_args, adapter),
      .value_name = "DIR",
      .help = "folder of an adapter in the PEFT layout"},
+    {.name = "backend",
+     .type = EAI_OPT_ENUM,
+     .offset = offsetof(logits_args, backend),
+     .default_value = "cpu",
+     .choices = "cpu|mlx|reference",
+     .help = "what computes"},
     {.name = "dtype",
      .type = EAI_OPT_ENUM,
      .offset = offsetof(logits_args, dtype),
@@ -119,7 +126,7 @@ static eai_status write_logits(const logits_args *a, const eai_model *model, con
     opts.n_threads = (int)a->threads;
     if (!eai_precision_from_name(&opts.precision, a->dtype))
         return eai_error_set(err, EAI_ERR_USAGE, "--dtype %s: f32, bf16 or int8", a->dtype);
-    st = eai_backend_open(&backend, "cpu", &opts, err);
+    st = eai_backend_open(&backend, a->backend, &opts, err);
     if (st == EAI_OK && a->adapter)
         st = eai_adapter_load(&adapter, model, a->adapter, err);
     if (st != EAI_OK)

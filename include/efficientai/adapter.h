@@ -19,7 +19,7 @@
  *
  * y = W x + scale * B (A dropout(x)), A [r, n_in], B [n_out, r]; scale = alpha / r, or alpha /
  * sqrt(r) with rank-stabilised scaling (Kalajdzievski 2023). Files are in the PEFT layout: PEFT,
- * vLLM and others read what is written here, and the reverse. An adapter that was loaded may have a
+ * vLLM and others read what is written here, and the reverse; mlx-lm's layout is read and written too. An adapter that was loaded may have a
  * rank and an alpha of its own for some layers, and an embedding or a head of its own, which are
  * trained, saved and merged like the rest.
  *
@@ -104,12 +104,22 @@ EAI_API size_t eai_adapter_binding_tensors(eai_tensor *const **out, const eai_ad
 /* ---- Files
  * --------------------------------------------------------------------------------------- */
 
+/* Whose layout: PEFT's (adapter_model.safetensors), or mlx-lm's (adapters.safetensors). */
+typedef enum eai_adapter_format { EAI_ADAPTER_PEFT, EAI_ADAPTER_MLX } eai_adapter_format;
+/* "peft" or "mlx"; false for any other. */
+EAI_API bool eai_adapter_format_from_name(eai_adapter_format *out, const char *name);
+
 /* Writes adapter_model.safetensors and adapter_config.json into `folder` (made if missing), each
  * whole or not at all. `base_name` is what the config states as the base model. */
 EAI_API EAI_CHECKED eai_status eai_adapter_save(const eai_adapter *a, const char *folder,
                                                 const char *base_name, eai_error *err);
-/* Reads such a folder. An adapter of another model, of another kind, or with values that are no
- * numbers is one clear error. */
+/* The same in one layout or the other. mlx-lm's knows one rank and one scale for all layers, and no
+ * modules as a whole: EAI_ERR_UNSUPPORTED where the adapter has them. */
+EAI_API EAI_CHECKED eai_status eai_adapter_save_as(const eai_adapter *a, const char *folder,
+                                                   const char *base_name, eai_adapter_format format,
+                                                   eai_error *err);
+/* Reads a folder of either layout (PEFT's where it has both). An adapter of another model, of
+ * another kind, or with values that are no numbers is one clear error. */
 EAI_API EAI_CHECKED eai_status eai_adapter_load(eai_adapter **out, const eai_model *m,
                                                 const char *folder, eai_error *err);
 /* Writes the model with the adapter worked in (W + scale * B A) as model.safetensors and

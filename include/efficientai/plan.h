@@ -48,18 +48,22 @@ EAI_API const char *eai_precision_name(eai_precision p);
 typedef struct eai_backend_opts {
     int n_threads; /* 0: all cores */
     eai_precision precision;
-    const char *isa; /* NULL: $EFFICIENTAI_CPU_ISA, else the best of the machine */
+    const char *isa; /* NULL: $EFFICIENTAI_CPU_ISA, else the best of the machine; mlx: "cpu" or
+                        "gpu", NULL: the latter where there is one */
 } eai_backend_opts;
 #define EAI_BACKEND_OPTS_INIT ((eai_backend_opts){0, EAI_PRECISION_AUTO, NULL})
 
-/* `name`: "cpu", or "reference" (float64 everywhere, slow, for tests). An instruction set that the
- * machine lacks is an error. */
+/* `name`: "cpu"; "mlx", through the plugin libefficientai_mlx ($EFFICIENTAI_MLX, else beside this
+ * library or in ../lib), in f32; "auto": mlx on Apple Silicon where that can be opened, else cpu,
+ * which the log says and why; "reference": float64 everywhere, slow, for tests. An instruction set
+ * that the machine lacks, a plugin or an MLX that is missing or does not fit: EAI_ERR_UNSUPPORTED. */
 EAI_API EAI_CHECKED eai_status eai_backend_open(eai_backend **out, const char *name,
                                                 const eai_backend_opts *opts, eai_error *err);
 EAI_API void eai_backend_close(eai_backend *b);
 /* "cpu avx2, 2 threads, f32": borrowed. */
 EAI_API const char *eai_backend_describe(const eai_backend *b);
-EAI_API const char *eai_backend_isa(const eai_backend *b); /* "avx2" */
+EAI_API const char *eai_backend_name(const eai_backend *b); /* "cpu", what auto took */
+EAI_API const char *eai_backend_isa(const eai_backend *b);  /* "avx2"; mlx: "cpu" or "gpu" */
 EAI_API int eai_backend_threads(const eai_backend *b);
 /* The instruction sets that this machine has, the weakest first: what eai_backend_opts.isa may
  * name. NULL beyond the last. Static. */

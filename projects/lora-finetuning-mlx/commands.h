@@ -47,6 +47,14 @@ typedef struct merge_args {
 extern const eai_option merge_options[];
 eai_status cmd_merge(const eai_command_context *ctx, const void *args, eai_error *err);
 
+typedef struct export_args {
+    session_args session;
+    const char *output, *format;
+    bool json;
+} export_args;
+extern const eai_option export_options[];
+eai_status cmd_export(const eai_command_context *ctx, const void *args, eai_error *err);
+
 typedef struct info_args {
     session_args session;
     bool json;

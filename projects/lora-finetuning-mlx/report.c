@@ -204,7 +204,8 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
                                   (json_int_t)n.learned_tokens, "cut", (json_int_t)n.cut,
                                   "left_out", (json_int_t)n.left_out));
     json_object_set_new(o, "backend",
-                        json_pack("{s:s, s:s, s:i, s:s}", "name", "cpu", "isa",
+                        json_pack("{s:s, s:s, s:i, s:s}", "name",
+                                  eai_backend_name(f->session->backend), "isa",
                                   eai_backend_isa(f->session->backend), "threads",
                                   eai_backend_threads(f->session->backend), "dtype",
                                   eai_precision_name(eai_backend_precision(f->session->backend))));

@@ -48,15 +48,15 @@ eai_status session_open_model(session *s, const session_args *args, eai_error *e
     eai_backend_opts opts = EAI_BACKEND_OPTS_INIT;
     opts.n_threads = (int)args->threads;
     memset(s, 0, sizeof(*s));
-    if (!eai_precision_from_name(&opts.precision, args->dtype))
+    if (args->dtype && !eai_precision_from_name(&opts.precision, args->dtype))
         return eai_error_set(err, EAI_ERR_USAGE, "--dtype %s: auto, f32, bf16 or int8",
                              args->dtype);
     eai_status st = eai_hub_resolve(&s->path, args->model, err);
     if (st == EAI_OK && args->check)
         st = eai_hub_check(args->model, err);
-    if (st == EAI_OK)
-        st = eai_backend_open(&s->backend, "cpu", &opts, err);
-    if (st == EAI_OK && opts.precision == EAI_PRECISION_BF16 &&
+    if (st == EAI_OK && args->backend)
+        st = eai_backend_open(&s->backend, args->backend, &opts, err);
+    if (st == EAI_OK && s->backend && opts.precision == EAI_PRECISION_BF16 &&
         eai_backend_precision(s->backend) != EAI_PRECISION_BF16)
         EAI_LOG(WARN, "lora", "--dtype bf16: %s has no bf16 products, f32 is used",
                 eai_backend_isa(s->backend));

@@ -17,6 +17,7 @@
 typedef struct session_args {
     const char *model;
     const char *adapter;
+    const char *backend; /* NULL, of commands that compute nothing: none is opened */
     const char *dtype;
     const char *profile;
     int64_t threads;
@@ -53,6 +54,14 @@ typedef struct session_args {
         .group = "Machine"                                                                         \
     }
 #define SESSION_MACHINE_OPTIONS(owner)                                                             \
+    {.name = "backend",                                                                            \
+     .type = EAI_OPT_ENUM,                                                                         \
+     .offset = SESSION_OPTION(owner, backend),                                                     \
+     .default_value = "auto",                                                                      \
+     .value_name = "NAME",                                                                         \
+     .choices = "auto|cpu|mlx",                                                                    \
+     .help = "what computes; auto: mlx on Apple Silicon where its plugin is, else cpu",            \
+     .group = "Machine"},                                                                          \
     {.name = "threads",                                                                            \
      .key = 't',                                                                                   \
      .type = EAI_OPT_INT,                                                                          \

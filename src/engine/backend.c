@@ -3,18 +3,40 @@
 
 #include <string.h>
 
+#include <efficientai/hardware.h>
+#include <efficientai/log.h>
+
 #include "engine/cpu/cpu.h"
+#include "engine/mlx/mlx.h"
 #include "engine/reference/reference.h"
 
 #include "base/banned.h"
 
 typedef eai_status (*open_fn)(eai_backend **out, const eai_backend_opts *opts, eai_error *err);
 
+/* MLX on Apple Silicon, where its plugin is; its Linux build has no kernels that are worth it. */
+static eai_status open_best(eai_backend **out, const eai_backend_opts *opts, eai_error *err)
+{
+    eai_error why = EAI_ERROR_INIT;
+    if (!eai_hardware_get()->apple_silicon) {
+        EAI_LOG(INFO, "engine", "backend auto: cpu, for MLX is at home on Apple Silicon");
+        return cpu__open(out, opts, err);
+    }
+    if (mlx__open(out, opts, &why) == EAI_OK) {
+        EAI_LOG(INFO, "engine", "backend auto: mlx, this is Apple Silicon");
+        return EAI_OK;
+    }
+    EAI_LOG(WARN, "engine", "backend auto: cpu, not mlx: %s", why.message);
+    return cpu__open(out, opts, err);
+}
+
 static const struct {
     const char *name;
     open_fn open;
 } backends[] = {
+    {"auto", open_best},
     {"cpu", cpu__open},
+    {"mlx", mlx__open},
     {"reference", reference__open},
 };
 
@@ -51,7 +73,7 @@ eai_status eai_backend_open(eai_backend **out, const char *name, const eai_backe
         if (strcmp(backends[i].name, name) == 0)
             return backends[i].open(out, opts ? opts : &defaults, err);
     }
-    return eai_error_set(err, EAI_ERR_ARGUMENT, "unknown backend '%s'; there are cpu and reference",
+    return eai_error_set(err, EAI_ERR_ARGUMENT, "unknown backend '%s'; there are auto, cpu, mlx and reference",
                          name);
 }
 
@@ -64,6 +86,11 @@ void eai_backend_close(eai_backend *b)
 const char *eai_backend_describe(const eai_backend *b)
 {
     return b->description;
+}
+
+const char *eai_backend_name(const eai_backend *b)
+{
+    return b->ops->name;
 }
 
 const char *eai_backend_isa(const eai_backend *b)

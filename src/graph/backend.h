@@ -24,6 +24,14 @@ typedef struct eai_fused {
     eai_fused_instruction code[EAI_FUSED_MAX];
 } eai_fused;
 
+/* What an operand is, for backends that keep values themselves: a value that a step makes has a
+ * number below the plan's n_values, the same wherever it is read; else it is memory. */
+enum {
+    EAI_OPERAND_WEIGHT = -1, /* the caller's, never written */
+    EAI_OPERAND_STATE = -2,  /* the caller's, which steps may write */
+    EAI_OPERAND_INPUT = -3,  /* the plan's, written between runs */
+};
+
 typedef struct eai_step {
     eai_op op;
     int n_in, n_out;
@@ -32,6 +40,9 @@ typedef struct eai_step {
     eai_op_params params;
     const eai_fused *fused; /* op FUSED, else NULL */
     const char *scope;      /* for profiles; may be "" */
+    int in_value[EAI_MAX_INPUTS], out_value[EAI_MAX_OUTPUTS];
+    unsigned dies; /* bit i: nothing after this step reads the value of input i */
+    unsigned kept; /* bit j: output j is an output of the plan, read at out[j].data after a run */
 } eai_step;
 /* MATMUL steps that fusion makes have more inputs:
  *     a, b, c          out = alpha * op(a) op(b) + c
@@ -54,11 +65,16 @@ typedef struct eai_backend_ops {
     const char *(*refuses)(const eai_backend *b, const eai_step *s);
     /* Scratch bytes that the step needs while it runs. */
     size_t (*workspace)(const eai_backend *b, const eai_step *s);
+    /* What a backend makes of a plan once, handed to `run`; NULL: nothing. n_values: see eai_step.
+     * `discard` takes it back. */
+    eai_status (*prepare)(eai_backend *b, const eai_step *steps, size_t n, int n_values,
+                          void **prepared, eai_error *err);
+    void (*discard)(eai_backend *b, void *prepared);
     /* Memory for activations and inputs, aligned to 64 bytes; NULL on failure. */
     void *(*alloc)(eai_backend *b, size_t bytes);
     void (*release)(eai_backend *b, void *p);
-    eai_status (*run)(eai_backend *b, const eai_step *steps, size_t n, void *workspace,
-                      eai_error *err);
+    eai_status (*run)(eai_backend *b, const eai_step *steps, size_t n, void *prepared,
+                      void *workspace, eai_error *err);
     double (*peak)(eai_backend *b); /* eai_backend_measure_peak; NULL: not known */
     void (*close)(eai_backend *b);
 } eai_backend_ops;

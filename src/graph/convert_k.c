@@ -38,19 +38,7 @@ static void store_scale16(uint8_t *p, int k, int s)
     p[8 + k % 4] |= (uint8_t)(s >> 4 << 2 * (k / 4));
 }
 
-/* q4_K, q5_K: the first 4 scales and minima are the low 6 bits of bytes 0 .. 7; of the last 4, the
- * low bits are the nibbles of bytes 8 .. 11 and the high 2 bits lie above the first 4. */
-static void load_scale8(int *s, int *m, const uint8_t *p, int k)
-{
-    if (k < 4) {
-        *s = p[k] & 63;
-        *m = p[k + 4] & 63;
-    } else {
-        *s = (p[k + 4] & 15) | p[k - 4] >> 6 << 4;
-        *m = p[k + 4] >> 4 | p[k] >> 6 << 4;
-    }
-}
-
+/* q4_K, q5_K: as convert__load_scale8 says. */
 static void store_scale8(uint8_t *p, int k, int s, int m)
 {
     if (k < 4) {
@@ -60,6 +48,19 @@ static void store_scale8(uint8_t *p, int k, int s, int m)
         p[k + 4] |= (uint8_t)((s & 15) | (m & 15) << 4);
         p[k - 4] |= (uint8_t)(s >> 4 << 6);
         p[k] |= (uint8_t)(m >> 4 << 6);
+    }
+}
+
+/* The first 4 scales and minima are the low 6 bits of bytes 0 .. 7; of the last 4, the
+ * low bits are the nibbles of bytes 8 .. 11 and the high 2 bits lie above the first 4. */
+void convert__load_scale8(int *s, int *m, const uint8_t *p, int k)
+{
+    if (k < 4) {
+        *s = p[k] & 63;
+        *m = p[k + 4] & 63;
+    } else {
+        *s = (p[k + 4] & 15) | p[k - 4] >> 6 << 4;
+        *m = p[k + 4] >> 4 | p[k] >> 6 << 4;
     }
 }
 
@@ -105,7 +106,7 @@ void convert__unpack_q4_k(float *out, const uint8_t *row, int64_t n)
         for (int i = 0; i < PARTS; i++) {
             int s = 0;
             int m = 0;
-            load_scale8(&s, &m, row + 4, i);
+            convert__load_scale8(&s, &m, row + 4, i);
             for (int l = 0; l < 32; l++) {
                 int q = row[16 + 32 * (i / 2) + l] >> 4 * (i % 2) & 15;
                 *out++ = d * (float)s * (float)q - dmin * (float)m;
@@ -122,7 +123,7 @@ void convert__unpack_q5_k(float *out, const uint8_t *row, int64_t n)
         for (int i = 0; i < PARTS; i++) {
             int s = 0;
             int m = 0;
-            load_scale8(&s, &m, row + 4, i);
+            convert__load_scale8(&s, &m, row + 4, i);
             for (int l = 0; l < 32; l++) {
                 int low = row[48 + 32 * (i / 2) + l] >> 4 * (i % 2) & 15;
                 int high = row[16 + l] >> i & 1;

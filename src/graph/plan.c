@@ -36,6 +36,7 @@ struct eai_plan {
     size_t n_names;
     plan_block *memory; /* inputs, then activations */
     plan_block *workspace;
+    void *prepared; /* the backend's */
     eai_plan_memory bytes;
     double flops;
     int n_fused;
@@ -187,6 +188,7 @@ static void measure_leaves(eai_plan *plan, const eai_graph *g, size_t *input_off
 
 typedef struct resolver {
     const eai_plan *plan;
+    const draft *d;
     const size_t *input_offset;
     const placement *places;
 } resolver;
@@ -209,6 +211,18 @@ static eai_operand resolve(const resolver *r, const eai_tensor *t)
     return o;
 }
 
+/* The number of a value, or which memory it is. */
+static int number_of(const eai_tensor *t)
+{
+    const eai_tensor *root = draft__root(t);
+    switch (root->node->op) {
+    case EAI_OP_WEIGHT: return EAI_OPERAND_WEIGHT;
+    case EAI_OP_STATE: return EAI_OPERAND_STATE;
+    case EAI_OP_INPUT: return EAI_OPERAND_INPUT;
+    default: return root->id;
+    }
+}
+
 /* ---- Steps
  * ---------------------------------------------------------------------------------------- */
 
@@ -226,10 +240,16 @@ static eai_status make_step(eai_plan *plan, eai_step *s, const draft_step *from,
     s->scope = eai_arena_strdup(plan->arena, from->scope);
     if (!s->scope)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a plan");
-    for (int j = 0; j < from->n_in; j++)
+    for (int j = 0; j < from->n_in; j++) {
         s->in[j] = resolve(r, from->in[j]);
-    for (int j = 0; j < from->n_out; j++)
+        s->in_value[j] = number_of(from->in[j]);
+    }
+    for (int j = 0; j < from->n_out; j++) {
         s->out[j] = resolve(r, from->out[j]);
+        s->out_value[j] = number_of(from->out[j]);
+        if (r->d->kept[from->out[j]->id])
+            s->kept |= 1u << j;
+    }
     plan->flops += graph__step_flops(s);
     const char *refusal = plan->backend->ops->refuses(plan->backend, s);
     if (refusal)
@@ -241,6 +261,26 @@ static eai_status make_step(eai_plan *plan, eai_step *s, const draft_step *from,
     return EAI_OK;
 }
 
+/* Says of every value which step is the last to read it. False without memory. */
+static bool mark_last_reads(eai_plan *plan, const draft *d)
+{
+    bool *read = eai_alloc_zeroed((size_t)d->n_tensors + 1, sizeof(*read));
+    if (!read)
+        return false;
+    for (size_t i = plan->n_steps; i-- > 0;) {
+        eai_step *s = &plan->steps[i];
+        for (int j = 0; j < s->n_in; j++) {
+            int value = s->in_value[j];
+            if (value < 0 || read[value] || d->kept[value])
+                continue;
+            read[value] = true;
+            s->dies |= 1u << j;
+        }
+    }
+    eai_free(read);
+    return true;
+}
+
 static eai_status make_steps(eai_plan *plan, const draft *d, const resolver *r, eai_error *err)
 {
     plan->steps = eai_alloc_array((size_t)d->n + 1, sizeof(*plan->steps));
@@ -250,7 +290,12 @@ static eai_status make_steps(eai_plan *plan, const draft *d, const resolver *r, 
         if (!d->steps[i].dropped)
             EAI_TRY(make_step(plan, &plan->steps[plan->n_steps++], &d->steps[i], r, err));
     }
-    return EAI_OK;
+    if (!mark_last_reads(plan, d))
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %d steps", d->n);
+    const eai_backend_ops *ops = plan->backend->ops;
+    return ops->prepare ? ops->prepare(plan->backend, plan->steps, plan->n_steps, d->n_tensors,
+                                       &plan->prepared, err)
+                        : EAI_OK;
 }
 
 /* Inputs and outputs by name. */
@@ -332,7 +377,7 @@ static eai_status compile(eai_plan *plan, eai_graph *g, draft *d, const eai_plan
         goto done;
     }
     memset(plan->memory->data, 0, plan->bytes.inputs);
-    resolver r = {plan, input_offset, &places};
+    resolver r = {plan, d, input_offset, &places};
     st = make_steps(plan, d, &r, err);
     if (st != EAI_OK)
         goto done;
@@ -388,6 +433,8 @@ void eai_plan_free(eai_plan *plan)
 {
     if (!plan)
         return;
+    if (plan->prepared)
+        plan->backend->ops->discard(plan->backend, plan->prepared);
     release_block(plan->memory);
     release_block(plan->workspace);
     eai_free(plan->steps);
@@ -408,8 +455,8 @@ eai_status eai_plan_find(eai_operand *out, const eai_plan *plan, const char *nam
 
 eai_status eai_plan_run(eai_plan *plan, eai_error *err)
 {
-    return plan->backend->ops->run(plan->backend, plan->steps, plan->n_steps, plan->workspace->data,
-                                   err);
+    return plan->backend->ops->run(plan->backend, plan->steps, plan->n_steps, plan->prepared,
+                                   plan->workspace->data, err);
 }
 
 void eai_plan_get_memory(eai_plan_memory *out, const eai_plan *plan)

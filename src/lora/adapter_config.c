@@ -314,7 +314,8 @@ eai_status lora__read_config(eai_adapter_opts *o, lora__layer *layers, bool whol
 }
 
 eai_status lora__load_config(eai_adapter_opts *o, lora__layer *layers, bool whole[LORA_N_WHOLE],
-                             const eai_model *m, const char *folder, eai_error *err)
+                             const eai_model *m, const char *folder, const lora__layout *layout,
+                             eai_error *err)
 {
     eai_status st;
     json_t *root = NULL;
@@ -324,7 +325,9 @@ eai_status lora__load_config(eai_adapter_opts *o, lora__layer *layers, bool whol
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     st = eai_json_load(&root, path, LORA_CONFIG_BYTES_MAX, err);
     if (st == EAI_OK) {
-        st = lora__read_config(o, layers, whole, root, m, err);
+        st = layout == &lora__layouts[EAI_ADAPTER_MLX]
+                 ? lora__read_mlx_config(o, layers, root, m, err)
+                 : lora__read_config(o, layers, whole, root, m, err);
         if (st != EAI_OK)
             st = eai_error_context(err, st, "%s", path);
     }

@@ -9,10 +9,19 @@
 #include "base/arena.h"
 #include "base/strbuf.h"
 
-/* The files of the PEFT layout. */
-#define LORA_WEIGHTS_FILE "adapter_model.safetensors"
-#define LORA_CONFIG_FILE  "adapter_config.json"
-#define LORA_KEY_PREFIX   "base_model.model."
+#define LORA_CONFIG_FILE "adapter_config.json" /* in either layout */
+#define LORA_KEY_PREFIX  "base_model.model."   /* of PEFT's keys, and of parameters' names */
+
+/* How files name and lay out a pair's tensors. */
+typedef struct lora__layout {
+    const char *name; /* "peft" */
+    const char *weights_file;
+    const char *prefix, *tails[2]; /* of keys, around the layer's name; A's and B's */
+    bool transposed;
+} lora__layout;
+extern const lora__layout lora__layouts[]; /* by eai_adapter_format */
+/* What a file calls parameter i, of a pair. The caller frees; NULL without memory. */
+char *lora__name_in_file(const eai_parameter *p, size_t i, const lora__layout *layout);
 
 #define LORA_CONFIG_BYTES_MAX ((size_t)1 << 24)
 
@@ -65,14 +74,21 @@ void lora__list_modules(char *buf, size_t n, const eai_model *m);
 eai_status lora__read_config(eai_adapter_opts *o, lora__layer *layers, bool whole[LORA_N_WHOLE],
                              json_t *root, const eai_model *m, eai_error *err);
 eai_status lora__load_config(eai_adapter_opts *o, lora__layer *layers, bool whole[LORA_N_WHOLE],
-                             const eai_model *m, const char *folder, eai_error *err);
+                             const eai_model *m, const char *folder, const lora__layout *layout,
+                             eai_error *err);
 void lora__write_config(eai_strbuf *b, const eai_adapter *a, const char *base_name);
+
+/* adapter_mlx.c: mlx-lm's adapter_config.json, and whether it can state this adapter. */
+eai_status lora__read_mlx_config(eai_adapter_opts *o, lora__layer *layers, json_t *root,
+                                 const eai_model *m, eai_error *err);
+void lora__write_mlx_config(eai_strbuf *b, const eai_adapter *a, const char *base_name);
+eai_status lora__check_mlx(const eai_adapter *a, eai_error *err);
 
 /* adapter_file.c: the adapter whose tensors are in `w`, which say what layers it changes: marks
  * them in layers [n_linears] and in `whole`, which have the numbers of the config. */
 eai_status lora__read_weights(eai_adapter **out, const eai_model *m, lora__layer *layers,
                               bool whole[LORA_N_WHOLE], const eai_adapter_opts *opts,
-                              const eai_weights *w, eai_error *err);
+                              const lora__layout *layout, const eai_weights *w, eai_error *err);
 
 /* pattern.c: out[i] says whether `key` of a rank_pattern or alpha_pattern stands for layer i. */
 eai_status lora__match_pattern(bool *out, const char *key, const eai_model_linear *linears,

@@ -45,11 +45,12 @@ static void release_memory(eai_backend *base, void *p)
     eai_free(p);
 }
 
-static eai_status run_steps(eai_backend *base, const eai_step *steps, size_t n, void *workspace,
-                            eai_error *err)
+static eai_status run_steps(eai_backend *base, const eai_step *steps, size_t n, void *prepared,
+                            void *workspace, eai_error *err)
 {
     cpu_backend *b = (cpu_backend *)base;
     double begin = base->profile ? eai_clock_seconds() : 0;
+    (void)prepared;
     (void)err;
     b->packed.data = NULL;
     for (size_t i = 0; i < n; i++) {

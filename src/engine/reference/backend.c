@@ -45,10 +45,11 @@ static void release_memory(eai_backend *b, void *p)
     eai_free(p);
 }
 
-static eai_status run_steps(eai_backend *b, const eai_step *steps, size_t n, void *workspace,
-                            eai_error *err)
+static eai_status run_steps(eai_backend *b, const eai_step *steps, size_t n, void *prepared,
+                            void *workspace, eai_error *err)
 {
     double begin = b->profile ? eai_clock_seconds() : 0;
+    (void)prepared;
     (void)err;
     for (size_t i = 0; i < n; i++) {
         kernels[steps[i].op](&steps[i], workspace);

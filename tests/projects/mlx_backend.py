@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""LoRA on the MLX backend beside the CPU's, as a user meets both: training, logits, text, quantized files, on a tiny
+model and on the default one.
+
+mlx_backend.py BUILD: runs every case on BUILD/bin/efficientai. Exit status: 0 all passed, 1 some failed, 77 where the
+plugin was not built."""
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+import cases
+import tiny_model
+
+BUILD = pathlib.Path(sys.argv[1])
+TOOL = BUILD / "bin/efficientai"
+if not any((BUILD / "lib").glob("libefficientai_mlx.*")):
+    print("SKIPPED: the plugin of the MLX backend was not built ('make mlx' does)")
+    sys.exit(77)
+DATA = pathlib.Path(__file__).resolve().parents[2] / "projects/lora-finetuning-mlx/data"
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="eai-mlx-"))
+TINY = tiny_model.write(WORK / "tiny.gguf")
+STEPS = 20
+WITHIN = 1e-3  # of the other backend's loss, at every step
+
+
+def run(*words, fails=False):
+    done = subprocess.run(list(map(str, [TOOL, *words])), capture_output=True, text=True, errors="replace", timeout=1500)
+    assert (done.returncode != 0) == fails, done.stderr
+    return done
+
+
+def lora(command, model, *words):
+    return run(f"lora-finetuning-mlx:{command}", "--model", model, *words)
+
+
+def make_data(name, n_train, n_valid):
+    folder = WORK / name
+    folder.mkdir()
+    for file, n in (("train.jsonl", n_train), ("valid.jsonl", n_valid)):
+        with open(DATA / file, encoding="utf-8") as f:
+            (folder / file).write_text("".join(f.readline() for _ in range(n)), encoding="utf-8")
+    return folder
+
+
+def train(model, name, backend, *words):
+    """The report of a run, and the folder of its adapter."""
+    out = WORK / f"{name}-{backend}"
+    lora("train", model, "--output", out, "--backend", backend, "--dtype", "f32", "--quiet", "--steps", STEPS, *words)
+    report = json.loads((out / "report.json").read_text())
+    assert report["backend"]["name"] == backend, report["backend"]
+    return report, out
+
+
+def losses_agree(a, b, what="loss"):
+    assert len(a) == len(b) > 0
+    off = max(abs(x - y) for x, y in zip(a, b))
+    print(f"        {what}: {a[0]:.4f} -> {a[-1]:.4f}, at most {off:.1e} apart in {len(a)} steps")
+    assert off < WITHIN, (a, b)
+
+
+def logits(model, ids, *words):
+    path = WORK / "logits.npy"
+    run("logits", "--model", model, "--ids", ids, "--output", path, *words)
+    data = path.read_bytes()
+    start = 10 + int.from_bytes(data[8:10], "little")
+    return struct.unpack(f"<{(len(data) - start) // 4}f", data[start:])
+
+
+def distance(model, ids, *words):
+    """Between the logits of both backends, to the largest."""
+    ours = logits(model, ids, "--backend", "cpu", *words)
+    theirs = logits(model, ids, "--backend", "mlx", *words)
+    assert len(ours) == len(theirs)
+    return max(abs(a - b) for a, b in zip(ours, theirs)) / max(map(abs, ours))
+
+
+def text(model, backend, prompt, *words):
+    return lora("generate", model, "--backend", backend, "--dtype", "f32", "--temperature", 0, "--prompt", prompt, *words).stdout
+
+
+def case_training_on_a_tiny_model():
+    """Packed rows, dropout, clipping, schedule, validation, two rows a batch: the same curve."""
+    folder = make_data("tiny-data", 40, 10)
+    words = ["--data", folder, "--batch-size", 2, "--seq-len", 160, "--learning-rate", 1e-2, "--dropout", 0.1, "--eval-every", 5]
+    a, _ = train(TINY, "tiny", "cpu", *words)
+    b, _ = train(TINY, "tiny", "mlx", *words)
+    losses_agree(a["loss"], b["loss"])
+    losses_agree([v["loss"] for v in a["validation"]], [v["loss"] for v in b["validation"]], "validation")
+    assert a["loss"][-1] < a["loss"][0] - 0.1
+
+
+def case_recomputed_activations():
+    folder = make_data("tiny-checkpoints", 20, 0)
+    words = ["--data", folder, "--batch-size", 1, "--seq-len", 128, "--learning-rate", 1e-2]
+    a, _ = train(TINY, "kept", "mlx", *words)
+    b, _ = train(TINY, "made-again", "mlx", "--checkpoint-activations", *words)
+    losses_agree(a["loss"], b["loss"])
+
+
+def case_a_run_goes_on_with_the_other_backend():
+    folder = make_data("tiny-resume", 20, 0)
+    words = ["--data", folder, "--batch-size", 1, "--seq-len", 128, "--learning-rate", 1e-2, "--save-every", 10]
+    whole, _ = train(TINY, "whole", "cpu", *words)
+    half = WORK / "half-mlx"
+    lora("train", TINY, "--output", half, "--backend", "mlx", "--dtype", "f32", "--quiet", "--steps", 10, "--schedule",
+         "constant", "--warmup", 0, *words)
+    shutil.copytree(half, WORK / "half-cpu")
+    rest = [train(TINY, "half", backend, "--resume", "--schedule", "constant", "--warmup", 0, *words)[0]["loss"]
+            for backend in ("cpu", "mlx")]
+    assert len(whole["loss"]) == len(rest[0]) == STEPS
+    losses_agree(*rest)
+
+
+def case_logits_of_every_storage_type():
+    """Quantized matrices stay packed in MLX's own layout where it has one, else they are unpacked."""
+    ids = ",".join(str(3 + 7 * i % 250) for i in range(40))
+    for dtype in ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl", "mxfp4"):
+        path = WORK / f"{dtype}.gguf"
+        folder = WORK / f"merged-{dtype}"
+        lora("merge", TINY, "--output", folder, "--adapter", adapter_of_tiny(), "--save-dtype", dtype, "--format", "gguf")
+        path = next(folder.glob("*.gguf"))
+        for some in (ids, "5,9"):  # many rows, which the CPU unpacks for, and few
+            off = distance(path, some)
+            assert off < 1e-4, (dtype, off)
+
+
+def adapter_of_tiny():
+    out = WORK / "adapter-cpu"
+    if not out.exists():
+        train(TINY, "adapter", "cpu", "--data", make_data("tiny-adapter", 10, 0), "--batch-size", 1, "--seq-len", 128,
+              "--learning-rate", 1e-2)
+    return out
+
+
+def case_adapters_serve_both():
+    off = distance(TINY, "5,80,6,7,200,3", "--adapter", adapter_of_tiny())
+    assert off < 1e-4, off
+
+
+def case_text_of_a_tiny_model():
+    """A cache that fills up token by token, written in place."""
+    words = ["--max-tokens", 60, "--adapter", adapter_of_tiny()]
+    assert text(TINY, "cpu", "hello there", *words) == text(TINY, "mlx", "hello there", *words)
+
+
+def case_profile():
+    out = WORK / "profiled"
+    done = lora("train", TINY, "--output", out, "--backend", "mlx", "--quiet", "--steps", 2, "--data",
+                make_data("tiny-profile", 10, 0), "--batch-size", 1, "--seq-len", 128, "--profile", WORK / "trace.json")
+    assert "matmul" in done.stdout + done.stderr and json.loads((WORK / "trace.json").read_text())
+
+
+def default_model():
+    named = os.environ.get("EFFICIENTAI_TEST_MODEL")
+    if named:
+        return named
+    done = subprocess.run([str(TOOL), "models", "path"], capture_output=True, text=True, timeout=60)
+    path = done.stdout.strip()
+    return path if done.returncode == 0 and os.path.exists(path) else None
+
+
+def case_the_default_model():
+    """SmolLM2 itself: 20 steps, the same curve; the same greedy text with the adapter that MLX trained."""
+    model = default_model()
+    if not model:
+        print("        SKIPPED: the default model is not here (efficientai models get)")
+        return
+    words = ["--data", make_data("data", 60, 4), "--batch-size", 1, "--seq-len", 128, "--learning-rate", 2e-4]
+    a, _ = train(model, "real", "cpu", *words)
+    b, adapter = train(model, "real", "mlx", *words)
+    losses_agree(a["loss"], b["loss"])
+    print(f"        {b['tokens_per_s']:.0f} tokens/s, the CPU backend in f32: {a['tokens_per_s']:.0f}")
+    off = distance(model, "504,2781,28,198,30,216,4093,260,31", "--adapter", adapter)
+    print(f"        logits: {off:.1e} of the largest apart")
+    assert off < 1e-4
+    words = ["--adapter", adapter, "--max-tokens", 24]
+    prompt = "My neighbour's dog barks all night. What can I do?"
+    assert text(model, "cpu", prompt, *words) == text(model, "mlx", prompt, *words)
+
+
+sys.exit(cases.run(globals()))
