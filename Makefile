@@ -25,7 +25,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora bench-generate bench-scaling instructions interop mlx test-mlx fuzz fuzz-all arm64 clean
+.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora bench-generate bench-scaling instructions interop mlx test-mlx macos-report fuzz fuzz-all arm64 clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -122,6 +122,9 @@ mlx: setup ## the plugin of the MLX backend, with an MLX from pip; MLX_ROOT=DIR 
 
 test-mlx: mlx build ## the tests of the MLX backend, mlx-lm as the judge of some
 	@sh tools/peers.sh --mlx sh tools/test.sh build $(JOBS) -L mlx $(ARGS)
+
+macos-report: ## build, tests, speed beside mlx-lm and memory on this Mac, into macos-report.md (SHORT=1: does it work?)
+	@sh tools/macos_check.sh $(if $(SHORT),--short)
 
 fuzz: setup ## feed TARGET (a tests/fuzz/fuzz_TARGET.c) with random input for SECONDS=60, or RUNS= of it
 	@sh tools/setup.sh fuzz

@@ -340,7 +340,8 @@ static int open_backends(const char *isa)
     if (isa && strcmp(isa, "emulated_bf16") == 0)
         emulated = &cpu_vec_emulated_bf16;
     bool mlx = isa && strcmp(isa, "mlx") == 0;
-    eai_backend_opts opts = {2, EAI_PRECISION_AUTO, emulated ? "scalar" : mlx ? NULL : isa};
+    eai_backend_opts opts = {2, mlx ? EAI_PRECISION_F32 : EAI_PRECISION_AUTO,
+                             emulated ? "scalar" : mlx ? NULL : isa};
     eai_status st = eai_backend_open(&tested, mlx ? "mlx" : "cpu", &opts, &err);
 
     if (st == EAI_ERR_UNSUPPORTED) {

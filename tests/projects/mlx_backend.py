@@ -94,6 +94,20 @@ def case_training_on_a_tiny_model():
     assert a["loss"][-1] < a["loss"][0] - 0.1
 
 
+def case_training_in_bf16():
+    """What a GPU does by itself, here on MLX's CPU: close to f32, and not the same."""
+    folder = make_data("tiny-bf16", 20, 0)
+    base = WORK / "bf16"
+    lora("merge", TINY, "--adapter", adapter_of_tiny(), "--output", base, "--save-dtype", "bf16")
+    words = ["--data", folder, "--batch-size", 1, "--seq-len", 128, "--learning-rate", 1e-2]
+    a, _ = train(base, "bf16-f32", "mlx", *words)
+    b, _ = train(base, "bf16-bf16", "mlx", *words, "--dtype", "bf16")
+    assert b["backend"]["dtype"] == "bf16" and a["backend"]["dtype"] == "f32"
+    off = max(abs(x - y) for x, y in zip(a["loss"], b["loss"]))
+    print(f"        {off:.1e} apart")
+    assert 1e-5 < off < 5e-2, off
+
+
 def case_recomputed_activations():
     folder = make_data("tiny-checkpoints", 20, 0)
     words = ["--data", folder, "--batch-size", 1, "--seq-len", 128, "--learning-rate", 1e-2]

@@ -72,6 +72,8 @@ typedef void mlx_kernel(mlx_backend *b, const eai_step *s);
 
 /* Input i as f32 (integers as they are), in the operand's shape. */
 mlx_array *mlx__in(mlx_backend *b, const eai_step *s, int i);
+/* Input i where it is a weight of bf16 or f16 that is multiplied as such; else NULL. */
+mlx_array *mlx__in_half(mlx_backend *b, const eai_step *s, int i);
 /* Input i where it is a matrix that MLX has in packed form; else NULL. */
 const mlx_packed *mlx__in_packed(mlx_backend *b, const eai_step *s, int i);
 /* Whether so many rows are better multiplied by such a matrix as it is than unpacked. */

@@ -12,14 +12,19 @@ static int64_t count_rows(const eai_shape *s)
     return cols > 0 ? eai_shape_elements(s) / cols : 0;
 }
 
-/* x op(w) for input i of the step as w: packed as it is, or unpacked. */
+/* x op(w) for input i of the step as w: packed as it is, in halves, or in floats. */
 static mlx_array *multiply(mlx_backend *b, const eai_step *s, mlx_array *x, int64_t rows, int i,
                            bool trans)
 {
     const mlx_packed *packed = mlx__in_packed(b, s, i);
     if (packed && mlx__multiplies_packed(b, rows))
         return MLX(quantized_matmul, x, packed, trans);
-    mlx_array *w = mlx__in(b, s, i);
+    mlx_array *w = mlx__in_half(b, s, i);
+    if (w) {
+        mlx_array *y = MLX(matmul, MLX(cast, x, b->face->type(w)), trans ? mlx__swap_last(b, w) : w);
+        return MLX(cast, y, MLX_F32);
+    }
+    w = mlx__in(b, s, i);
     return MLX(matmul, x, trans ? mlx__swap_last(b, w) : w);
 }
 

@@ -111,11 +111,14 @@ static bool take_unpacked(mlx_backend *b, mlx_weight *w)
 static bool take_plain(mlx_backend *b, mlx_weight *w, mlx_type type)
 {
     mlx_array *x = MLX(wrap, w->data, type, &w->shape);
-    /* MLX multiplies halves on a CPU 20 times as slowly as floats. */
-    w->array = b->face->keep(b->gpu ? x : as_f32(b, x));
-    if (!b->gpu && w->array != x && !MLX(eval, &w->array, 1))
-        return false;
-    return w->array != NULL;
+    bool copied = false;
+    if (b->base.precision == EAI_PRECISION_F32) { /* what is multiplied in floats is kept so */
+        mlx_array *floats = as_f32(b, x);
+        copied = floats != x;
+        x = floats;
+    }
+    w->array = b->face->keep(x);
+    return w->array && (!copied || MLX(eval, &w->array, 1));
 }
 
 static void free_weight(mlx_backend *b, mlx_weight *w)
@@ -238,6 +241,16 @@ mlx_array *mlx__in(mlx_backend *b, const eai_step *s, int i)
     return in_shape(b, as_f32(b, x), &s->in[i].shape);
 }
 
+mlx_array *mlx__in_half(mlx_backend *b, const eai_step *s, int i)
+{
+    const mlx_leaf *leaf = leaf_of(b, i);
+    mlx_array *x = leaf && leaf->weight ? leaf->weight->array : NULL;
+    if (!x || b->base.precision == EAI_PRECISION_F32 || b->face->type(x) == MLX_F32 ||
+        is_integer(b->face->type(x)))
+        return NULL;
+    return in_shape(b, x, &s->in[i].shape);
+}
+
 const mlx_packed *mlx__in_packed(mlx_backend *b, const eai_step *s, int i)
 {
     const mlx_leaf *leaf = leaf_of(b, i);
@@ -276,8 +289,11 @@ void mlx__change(mlx_backend *b, int i, mlx_array *x, bool in_place)
     int at = b->plan->in[b->step][i];
     mlx_slot *slot = &b->plan->slots[at];
     mlx_leaf *leaf = &b->plan->leaves[at - b->plan->n_values];
+    mlx_type type = MLX_F32;
     leaf->changed = true;
     x = in_shape(b, x, &leaf->shape);
+    if (x && find_type(&type, leaf->dtype) && b->face->type(x) != type)
+        x = MLX(cast, x, type);
     b->face->drop(b->session, slot->array);
     slot->array = b->face->keep(x);
     if (in_place) {
