@@ -11,7 +11,7 @@ EFFICIENTAI := build/bin/efficientai
 CLANG_FORMAT = $$(command -v clang-format-14 || command -v clang-format)
 CLANG_TIDY = $$(command -v clang-tidy-14 || command -v clang-tidy)
 CLANG = $$(command -v clang-14 || command -v clang)
-C_FILES = git ls-files -co --exclude-standard -- '*.c' '*.h'
+C_FILES = git ls-files -co --exclude-standard -- '*.c' '*.h' '*.cpp'
 
 # Homebrew keeps openssl@3 and curl off pkg-config's default path, and the developers' tools of LLVM off PATH (after
 # Apple's own). The folders are named whether they are there or not: `setup` may install them after this is read.
