@@ -56,7 +56,7 @@ typedef struct bench_args {
     {                                                                                              \
         .name = "isa", .type = EAI_OPT_STRING, .offset = offsetof(owner, bench.isa),               \
         .value_name = "NAME",                                                                      \
-        .help = "instruction set (mlx: cpu or gpu); default: $EFFICIENTAI_CPU_ISA, else the best",                   \
+        .help = "instruction set (mlx: cpu or gpu); default: $EFFICIENTAI_CPU_ISA, else the best", \
         .group = "Machine"                                                                         \
     }
 

@@ -19,9 +19,9 @@
  *
  * y = W x + scale * B (A dropout(x)), A [r, n_in], B [n_out, r]; scale = alpha / r, or alpha /
  * sqrt(r) with rank-stabilised scaling (Kalajdzievski 2023). Files are in the PEFT layout: PEFT,
- * vLLM and others read what is written here, and the reverse; mlx-lm's layout is read and written too. An adapter that was loaded may have a
- * rank and an alpha of its own for some layers, and an embedding or a head of its own, which are
- * trained, saved and merged like the rest.
+ * vLLM and others read what is written here, and the reverse; mlx-lm's layout is read and written
+ * too. An adapter that was loaded may have a rank and an alpha of its own for some layers, and an
+ * embedding or a head of its own, which are trained, saved and merged like the rest.
  *
  * Thread-safety: an adapter's values change under a running training plan; else it is constant. */
 #ifndef EAI_ADAPTER_H

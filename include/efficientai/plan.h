@@ -54,9 +54,10 @@ typedef struct eai_backend_opts {
 #define EAI_BACKEND_OPTS_INIT ((eai_backend_opts){0, EAI_PRECISION_AUTO, NULL})
 
 /* `name`: "cpu"; "mlx", through the plugin libefficientai_mlx ($EFFICIENTAI_MLX, else beside this
- * library or in ../lib), without int8; "auto": mlx on Apple Silicon where that can be opened, else cpu,
- * which the log says and why; "reference": float64 everywhere, slow, for tests. An instruction set
- * that the machine lacks, a plugin or an MLX that is missing or does not fit: EAI_ERR_UNSUPPORTED. */
+ * library or in ../lib), without int8; "auto": mlx on Apple Silicon where that can be opened, else
+ * cpu, which the log says and why; "reference": float64 everywhere, slow, for tests. An instruction
+ * set that the machine lacks, a plugin or an MLX that is missing or does not fit:
+ * EAI_ERR_UNSUPPORTED. */
 EAI_API EAI_CHECKED eai_status eai_backend_open(eai_backend **out, const char *name,
                                                 const eai_backend_opts *opts, eai_error *err);
 EAI_API void eai_backend_close(eai_backend *b);

@@ -62,16 +62,16 @@ typedef struct session_args {
      .choices = "auto|cpu|mlx",                                                                    \
      .help = "what computes; auto: mlx on Apple Silicon where its plugin is, else cpu",            \
      .group = "Machine"},                                                                          \
-    {.name = "threads",                                                                            \
-     .key = 't',                                                                                   \
-     .type = EAI_OPT_INT,                                                                          \
-     .offset = SESSION_OPTION(owner, threads),                                                     \
-     .default_value = "0",                                                                         \
-     .value_name = "N",                                                                            \
-     .help = "threads, 0: one a core",                                                             \
-     .min = 0,                                                                                     \
-     .max = 1024,                                                                                  \
-     .group = "Machine"},                                                                          \
+        {.name = "threads",                                                                        \
+         .key = 't',                                                                               \
+         .type = EAI_OPT_INT,                                                                      \
+         .offset = SESSION_OPTION(owner, threads),                                                 \
+         .default_value = "0",                                                                     \
+         .value_name = "N",                                                                        \
+         .help = "threads, 0: one a core",                                                         \
+         .min = 0,                                                                                 \
+         .max = 1024,                                                                              \
+         .group = "Machine"},                                                                      \
     {                                                                                              \
         .name = "dtype", .type = EAI_OPT_ENUM, .offset = SESSION_OPTION(owner, dtype),             \
         .default_value = "auto", .value_name = "TYPE", .choices = "auto|f32|bf16|int8",            \

@@ -73,8 +73,8 @@ eai_status eai_backend_open(eai_backend **out, const char *name, const eai_backe
         if (strcmp(backends[i].name, name) == 0)
             return backends[i].open(out, opts ? opts : &defaults, err);
     }
-    return eai_error_set(err, EAI_ERR_ARGUMENT, "unknown backend '%s'; there are auto, cpu, mlx and reference",
-                         name);
+    return eai_error_set(err, EAI_ERR_ARGUMENT,
+                         "unknown backend '%s'; there are auto, cpu, mlx and reference", name);
 }
 
 void eai_backend_close(eai_backend *b)

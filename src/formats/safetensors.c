@@ -96,6 +96,8 @@ static eai_status read_metadata(eai_weights *w, json_t *map, eai_error *err)
     const char *key = NULL;
     json_t *value = NULL;
 
+    if (json_is_null(map)) /* what MLX writes for none */
+        return EAI_OK;
     if (!json_is_object(map))
         return eai_error_set(err, EAI_ERR_FORMAT, "'" METADATA_KEY "' is no object");
     json_object_foreach(map, key, value)

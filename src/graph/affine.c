@@ -1,5 +1,5 @@
-/* Block formats in MLX's affine layout. One function a format reads a group of 32; packing the codes
- * is the same for all. Start at the table. */
+/* Block formats in MLX's affine layout. One function a format reads a group of 32; packing the
+ * codes is the same for all. Start at the table. */
 #include "graph/affine.h"
 
 #include <string.h>

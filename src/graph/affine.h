@@ -1,6 +1,6 @@
-/* Block formats as MLX lays out quantized matrices: codes, scales and biases in arrays of their own,
- * x = scale * q + bias for each group of elements of a row (mx.quantize, mode "affine"). Exact:
- * scales and biases are floats. */
+/* Block formats as MLX lays out quantized matrices: codes, scales and biases in arrays of their
+ * own, x = scale * q + bias for each group of elements of a row (mx.quantize, mode "affine").
+ * Exact: scales and biases are floats. */
 #ifndef EAI_GRAPH_AFFINE_H
 #define EAI_GRAPH_AFFINE_H
 

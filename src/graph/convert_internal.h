@@ -73,7 +73,8 @@ static inline int find_largest(const float *x, int n)
     return at;
 }
 
-/* Scale and minimum of part k of a block of q4_K or q5_K, from its 12 bytes of them (convert_k.c). */
+/* Scale and minimum of part k of a block of q4_K or q5_K, from its 12 bytes of them (convert_k.c).
+ */
 void convert__load_scale8(int *s, int *m, const uint8_t *p, int k);
 
 /* --- convert_fit.c --- */

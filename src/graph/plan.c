@@ -216,10 +216,14 @@ static int number_of(const eai_tensor *t)
 {
     const eai_tensor *root = draft__root(t);
     switch (root->node->op) {
-    case EAI_OP_WEIGHT: return EAI_OPERAND_WEIGHT;
-    case EAI_OP_STATE: return EAI_OPERAND_STATE;
-    case EAI_OP_INPUT: return EAI_OPERAND_INPUT;
-    default: return root->id;
+    case EAI_OP_WEIGHT:
+        return EAI_OPERAND_WEIGHT;
+    case EAI_OP_STATE:
+        return EAI_OPERAND_STATE;
+    case EAI_OP_INPUT:
+        return EAI_OPERAND_INPUT;
+    default:
+        return root->id;
     }
 }
 

@@ -1,11 +1,11 @@
-/* Adapters as files: a config beside a safetensors file, in the layout of PEFT (adapter_config.c) or of
- * mlx-lm (adapter_mlx.c).
+/* Adapters as files: a config beside a safetensors file, in the layout of PEFT (adapter_config.c)
+ * or of mlx-lm (adapter_mlx.c).
  *
  * PEFT's keys are "base_model.model.<layer>.lora_A.weight" [r, n_in] and "...lora_B.weight" [n_out,
  * r], and "base_model.model.lm_head.weight" for modules that are saved as a whole; mlx-lm's are
  * "<layer>.lora_a" [n_in, r] and "<layer>.lora_b" [r, n_out]. On reading, the keys decide which
- * layers are changed, and the config only the numbers: this reads adapters whose target_modules is a
- * pattern, and those of some layers alone. Start at eai_adapter_save and eai_adapter_load. */
+ * layers are changed, and the config only the numbers: this reads adapters whose target_modules is
+ * a pattern, and those of some layers alone. Start at eai_adapter_save and eai_adapter_load. */
 #include "lora/lora.h"
 
 #include <math.h>
@@ -20,8 +20,11 @@
 #include "base/banned.h"
 
 const lora__layout lora__layouts[] = {
-    [EAI_ADAPTER_PEFT] = {"peft", "adapter_model.safetensors", LORA_KEY_PREFIX,
-                          {".lora_A.weight", ".lora_B.weight"}, false},
+    [EAI_ADAPTER_PEFT] = {"peft",
+                          "adapter_model.safetensors",
+                          LORA_KEY_PREFIX,
+                          {".lora_A.weight", ".lora_B.weight"},
+                          false},
     [EAI_ADAPTER_MLX] = {"mlx", "adapters.safetensors", "", {".lora_a", ".lora_b"}, true},
 };
 
@@ -299,8 +302,9 @@ eai_status eai_adapter_load(eai_adapter **out, const eai_model *m, const char *f
     char *path = NULL;
 
     *out = NULL;
-    eai_status st = layers ? find_layout(&layout, &path, folder, err)
-                           : eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu layers", n_linears);
+    eai_status st = layers
+                        ? find_layout(&layout, &path, folder, err)
+                        : eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu layers", n_linears);
     if (st == EAI_OK)
         st = lora__load_config(&opts, layers, whole, m, folder, layout, err);
     if (st == EAI_OK)

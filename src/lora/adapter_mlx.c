@@ -1,5 +1,5 @@
-/* adapter_config.json as mlx-lm writes and reads it: fine_tune_type, num_layers, and lora_parameters
- * with rank, scale (alpha / rank), dropout and the keys of a block's layers.
+/* adapter_config.json as mlx-lm writes and reads it: fine_tune_type, num_layers, and
+ * lora_parameters with rank, scale (alpha / rank), dropout and the keys of a block's layers.
  *
  * mlx-lm gives pairs to the layers of those keys in the last num_layers blocks, then takes values
  * from the file; pairs that the file lacks stay without effect (their B is zero). */

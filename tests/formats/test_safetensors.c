@@ -38,6 +38,24 @@ static void refuse(const char *header, size_t n_data, eai_status code, const cha
     free(file);
 }
 
+/* MLX writes null where there is no metadata. */
+static void null_metadata_is_none(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    eai_weights *w = NULL;
+    size_t n = 0;
+    uint8_t *file = make_file(
+        &n,
+        "{\"__metadata__\":null,\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+        4);
+    assert_ok(eai_weights_parse(&w, file, n, "t.st", &err), &err);
+    assert_int_equal(eai_weights_count(w), 1);
+    assert_int_equal(eai_weights_meta_count(w), 0);
+    eai_weights_close(w);
+    free(file);
+}
+
 /* The set that tools/oracles/safetensors_file.py writes, in another order. */
 static eai_weights *build_reference(void)
 {
@@ -483,6 +501,7 @@ static void test_faults_of_the_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(null_metadata_is_none),
         cmocka_unit_test(test_the_reference_s_file_is_read),
         cmocka_unit_test(test_we_write_the_reference_s_bytes),
         cmocka_unit_test(test_tensors_made_while_writing),

@@ -1,5 +1,5 @@
-/* Fuzz target: an adapter's adapter_config.json, PEFT's and mlx-lm's, over a model of one layer. What
- * is accepted has ranks and alphas in their ranges for every layer. */
+/* Fuzz target: an adapter's adapter_config.json, PEFT's and mlx-lm's, over a model of one layer.
+ * What is accepted has ranks and alphas in their ranges for every layer. */
 #include "fuzz/fuzz_model.h"
 
 #include <math.h>

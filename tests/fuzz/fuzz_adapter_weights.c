@@ -1,5 +1,5 @@
-/* Fuzz target: an adapter's safetensors, PEFT's and mlx-lm's, over a model of one layer and a config
- * of rank 1. What is accepted changes something, and all its values are finite. */
+/* Fuzz target: an adapter's safetensors, PEFT's and mlx-lm's, over a model of one layer and a
+ * config of rank 1. What is accepted changes something, and all its values are finite. */
 #include "fuzz/fuzz_model.h"
 
 #include <math.h>
@@ -32,8 +32,8 @@ static void read_as(eai_adapter_format format, const eai_weights *w)
     o.rank = 1;
     for (int i = 0; i < FUZZ_N_LINEARS; i++)
         layers[i] = (lora__layer){false, o.rank, o.alpha};
-    eai_status st = lora__read_weights(&a, fuzz_model(), layers, whole, &o, &lora__layouts[format],
-                                       w, &err);
+    eai_status st =
+        lora__read_weights(&a, fuzz_model(), layers, whole, &o, &lora__layouts[format], w, &err);
     if (st == EAI_OK)
         check_accepted(a);
     else if (a || err.code != st || strncmp(err.message, "input: ", 7) != 0)

@@ -1,5 +1,6 @@
-/* Adapters in mlx-lm's layout: its keys, shapes and config, the same values on the way back, and what is
- * refused. That mlx-lm itself reads them and gives the same logits: tools/oracles/mlx_lm_both_ways.py. */
+/* Adapters in mlx-lm's layout: its keys, shapes and config, the same values on the way back, and
+ * what is refused. That mlx-lm itself reads them and gives the same logits:
+ * tools/oracles/mlx_lm_both_ways.py. */
 #include "support/eai_test.h"
 
 #include <math.h>
@@ -210,8 +211,9 @@ static void what_it_cannot_state_is_refused(void **state)
     eai_adapter *a =
         make_adapter(tiny.model, (eai_adapter_opts){4, 8, 0, "q_proj,v_proj", 3, false});
     assert_ok(eai_adapter_save(a, dir, "base", &err), &err);
-    write_text(join(dir, "adapter_config.json"),
-               "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"alpha_pattern\":{\"v_proj\":3}}");
+    write_text(
+        join(dir, "adapter_config.json"),
+        "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"alpha_pattern\":{\"v_proj\":3}}");
     assert_ok(eai_adapter_load(&b, tiny.model, dir, &err), &err);
     assert_fails(eai_adapter_save_as(b, other, "base", EAI_ADAPTER_MLX, &err), EAI_ERR_UNSUPPORTED,
                  &err, "layers.0.self_attn.v_proj has rank 4 and alpha 3, others 4 and 8");

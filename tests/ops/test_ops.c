@@ -341,7 +341,9 @@ static int open_backends(const char *isa)
         emulated = &cpu_vec_emulated_bf16;
     bool mlx = isa && strcmp(isa, "mlx") == 0;
     eai_backend_opts opts = {2, mlx ? EAI_PRECISION_F32 : EAI_PRECISION_AUTO,
-                             emulated ? "scalar" : mlx ? NULL : isa};
+                             emulated ? "scalar"
+                             : mlx    ? NULL
+                                      : isa};
     eai_status st = eai_backend_open(&tested, mlx ? "mlx" : "cpu", &opts, &err);
 
     if (st == EAI_ERR_UNSUPPORTED) {
@@ -356,7 +358,8 @@ static int open_backends(const char *isa)
     }
     if (emulated)
         ((cpu_backend *)tested)->vec = emulated;
-    print_message("%s%s\n", eai_backend_describe(tested), emulated ? ", vectors of 16 emulated" : "");
+    print_message("%s%s\n", eai_backend_describe(tested),
+                  emulated ? ", vectors of 16 emulated" : "");
     return 0;
 }
 

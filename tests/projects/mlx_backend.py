@@ -42,8 +42,9 @@ def make_data(name, n_train, n_valid):
     folder = WORK / name
     folder.mkdir()
     for file, n in (("train.jsonl", n_train), ("valid.jsonl", n_valid)):
-        with open(DATA / file, encoding="utf-8") as f:
-            (folder / file).write_text("".join(f.readline() for _ in range(n)), encoding="utf-8")
+        if n:
+            with open(DATA / file, encoding="utf-8") as f:
+                (folder / file).write_text("".join(f.readline() for _ in range(n)), encoding="utf-8")
     return folder
 
 
@@ -133,8 +134,7 @@ def case_a_run_goes_on_with_the_other_backend():
 def case_logits_of_every_storage_type():
     """Quantized matrices stay packed in MLX's own layout where it has one, else they are unpacked."""
     ids = ",".join(str(3 + 7 * i % 250) for i in range(40))
-    for dtype in ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl", "mxfp4"):
-        path = WORK / f"{dtype}.gguf"
+    for dtype in ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1"):
         folder = WORK / f"merged-{dtype}"
         lora("merge", TINY, "--output", folder, "--adapter", adapter_of_tiny(), "--save-dtype", dtype, "--format", "gguf")
         path = next(folder.glob("*.gguf"))
@@ -195,6 +195,38 @@ def case_the_default_model():
     words = ["--adapter", adapter, "--max-tokens", 24]
     prompt = "My neighbour's dog barks all night. What can I do?"
     assert text(model, "cpu", prompt, *words) == text(model, "mlx", prompt, *words)
+
+
+def mlx_lm(model, name):
+    """Adapters in mlx-lm and back, by an interpreter that has it (tools/peers.sh --mlx names one)."""
+    judge = os.environ.get("EFFICIENTAI_PEERS_PYTHON")
+    if not judge or subprocess.run([judge, "-c", "import mlx_lm"], capture_output=True).returncode != 0:
+        print("        SKIPPED: mlx-lm is not here (tools/peers.sh --mlx COMMAND brings it)")
+        return
+    adapter, folder, work = adapter_of_tiny(), WORK / f"{name}-folder", WORK / f"{name}-mlx-lm"
+    if model != TINY:
+        adapter = WORK / f"{name}-adapter"
+        lora("train", model, "--output", adapter, "--data", make_data(f"{name}-data", 8, 0), "--steps", 2, "--batch-size", 1,
+             "--seq-len", 64, "--quiet")
+    lora("merge", model, "--adapter", adapter, "--output", folder, "--save-dtype", "f32")
+    work.mkdir()
+    script = pathlib.Path(__file__).resolve().parents[2] / "tools/oracles/mlx_lm_both_ways.py"
+    done = subprocess.run(list(map(str, [judge, script, folder, TOOL, make_data(f"{name}-rows", 12, 0), work])), capture_output=True, text=True,
+                          timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    print("\n".join("      " + line for line in done.stdout.splitlines() if line.startswith("  ")))
+
+
+def case_mlx_lm_on_a_tiny_model():
+    mlx_lm(TINY, "tiny")
+
+
+def case_mlx_lm_on_the_default_model():
+    model = default_model()
+    if model:
+        mlx_lm(model, "smollm2")
+    else:
+        print("        SKIPPED: the default model is not here (efficientai models get)")
 
 
 sys.exit(cases.run(globals()))

@@ -91,8 +91,7 @@ static mlx_array *keys(mlx_backend *b, const view *v, mlx_array *x)
 /* [Tq, Tk], or NULL where every query sees every key. */
 static mlx_array *find_mask(mlx_backend *b, const view *v)
 {
-    return v->all ? NULL
-                  : mlx__inside(b, v->start, v->end, v->n_queries, v->first, count_keys(v));
+    return v->all ? NULL : mlx__inside(b, v->start, v->end, v->n_queries, v->first, count_keys(v));
 }
 
 /* scale q k^T, -inf outside of the mask: [Hkv, group, Tq, Tk] */
@@ -133,8 +132,7 @@ static mlx_array *find_lse(mlx_backend *b, const view *v, mlx_array *scores)
 {
     mlx_array *masked = MLX(binary, MLX_EQUAL, MLX(max_last, scores), mlx__number(b, -HUGE_VAL));
     mlx_array *finite = MLX(where, masked, mlx__number(b, 0), scores);
-    mlx_array *lse =
-        MLX(where, masked, mlx__number(b, -HUGE_VAL), MLX(logsumexp_last, finite));
+    mlx_array *lse = MLX(where, masked, mlx__number(b, -HUGE_VAL), MLX(logsumexp_last, finite));
     return MLX(reshape, lse, &EAI_SHAPE2(v->n_heads, v->n_queries));
 }
 
@@ -202,8 +200,7 @@ void mlx_op_attention_grad(mlx_backend *b, const eai_step *s)
         scores = without_empty(b, &v, scores);
     mlx_array *p = without_empty(b, &v, MLX(softmax_last, scores));
     if (mlx__is_wanted(s, 2))
-        mlx__put(b, s, 2,
-                 among_all(b, &v, sum_over_queries(b, &v, p, dout), &s->out[2].shape));
+        mlx__put(b, s, 2, among_all(b, &v, sum_over_queries(b, &v, p, dout), &s->out[2].shape));
     if (!mlx__is_wanted(s, 0) && !mlx__is_wanted(s, 1))
         return;
     mlx_array *delta = MLX(sum, mlx__mul(b, dout, out), 1u << 3, true);

@@ -17,11 +17,11 @@
 #include "base/banned.h"
 
 /* Leaves and aliases are no steps, and the planner makes FUSED ones for backends that ask. */
-#define mlx_op_input NULL
-#define mlx_op_weight NULL
-#define mlx_op_state NULL
+#define mlx_op_input   NULL
+#define mlx_op_weight  NULL
+#define mlx_op_state   NULL
 #define mlx_op_reshape NULL
-#define mlx_op_fused NULL
+#define mlx_op_fused   NULL
 static mlx_kernel *const kernels[EAI_OP_COUNT] = {
 #define EAI_OP(id, name, in0, in1, out, infer, grad, lower, cost, flags, doc)                      \
     [EAI_OP_##id] = mlx_op_##name,
@@ -37,9 +37,9 @@ eai_status mlx__report(mlx_backend *b, eai_status other, eai_error *err, const c
     vsnprintf(text, sizeof(text), what, args);
     va_end(args);
     const char *why = b->face->failure(b->session);
-    eai_status st = !why                                  ? other
+    eai_status st = !why                                 ? other
                     : b->face->out_of_memory(b->session) ? EAI_ERR_NOMEM
-                                                          : EAI_ERR_INTERNAL;
+                                                         : EAI_ERR_INTERNAL;
     eai_error_set(err, st, "mlx: %s: %s", text, why ? why : eai_status_name(st));
     b->face->forgive(b->session);
     return st;
@@ -190,7 +190,8 @@ static void build_steps(mlx_backend *b, const eai_step *steps, size_t n)
 static bool compute(mlx_backend *b, const eai_step *steps, size_t n)
 {
     mlx_plan *p = b->plan;
-    mlx_array **list = eai_alloc_array((size_t)p->n_values + (size_t)p->n_leaves + 1, sizeof(*list));
+    mlx_array **list =
+        eai_alloc_array((size_t)p->n_values + (size_t)p->n_leaves + 1, sizeof(*list));
     size_t k = 0;
     if (!list)
         return false;

@@ -73,14 +73,14 @@ typedef struct mlx_packed {
 } mlx_packed;
 
 typedef struct mlx_memory {
-    size_t active, peak, cache;          /* bytes */
-    size_t total, working_set;           /* of the device; 0: not known */
-    char device[64], architecture[64];   /* "": not known */
+    size_t active, peak, cache;        /* bytes */
+    size_t total, working_set;         /* of the device; 0: not known */
+    char device[64], architecture[64]; /* "": not known */
 } mlx_memory;
 
 typedef struct mlx_face {
-    int version;               /* MLX_FACE_VERSION */
-    const char *built_against; /* MLX's version when the plugin was compiled: "0.32.4" ... */
+    int version;                  /* MLX_FACE_VERSION */
+    const char *built_against;    /* MLX's version when the plugin was compiled: "0.32.4" ... */
     const char *(*running)(void); /* ... and the one that it found when it was loaded */
     bool (*has_gpu)(void);
 
@@ -93,8 +93,8 @@ typedef struct mlx_face {
 
     /* Frees what was made and is not kept. */
     void (*sweep)(mlx_session *s);
-    mlx_array *(*keep)(mlx_array *a);            /* returns a */
-    void (*drop)(mlx_session *s, mlx_array *a);  /* undoes one keep; NULL is nothing */
+    mlx_array *(*keep)(mlx_array *a);           /* returns a */
+    void (*drop)(mlx_session *s, mlx_array *a); /* undoes one keep; NULL is nothing */
     /* Computes n values (NULL ones are left out); false after a failure. */
     bool (*eval)(mlx_session *s, mlx_array *const *a, size_t n);
     /* Its elements in order, computed where they are not yet; NULL after a failure. Valid until it
@@ -126,7 +126,8 @@ typedef struct mlx_face {
      * it. */
     mlx_array *(*put_rows)(mlx_session *s, mlx_array *x, mlx_array *update, int64_t at);
     mlx_array *(*concatenate)(mlx_session *s, mlx_array *a, mlx_array *b, int axis);
-    mlx_array *(*stack_last)(mlx_session *s, mlx_array *const *a, int n); /* along a new last axis */
+    mlx_array *(*stack_last)(mlx_session *s, mlx_array *const *a,
+                             int n); /* along a new last axis */
 
     /* Over the axes in the set; they stay with size 1 where `keep`. */
     mlx_array *(*sum)(mlx_session *s, mlx_array *x, unsigned axes, bool keep);

@@ -15,7 +15,7 @@ typedef struct mlx_weight {
     eai_dtype dtype;
     eai_shape shape;
     int n_plans;
-    mlx_array *array; /* plain types */
+    mlx_array *array;  /* plain types */
     mlx_packed packed; /* quantized ones, where MLX has the layout */
 } mlx_weight;
 
@@ -50,8 +50,8 @@ typedef struct mlx_backend {
     bool gpu;
     mlx_weight **weights;
     size_t n_weights, weights_cap;
-    mlx_plan *plan;  /* of this run, ... */
-    size_t step;     /* ... and which of its steps is being built */
+    mlx_plan *plan; /* of this run, ... */
+    size_t step;    /* ... and which of its steps is being built */
     /* Angles of rotary positions, the same in every layer: of this run. */
     struct {
         const void *positions, *factors;
@@ -66,7 +66,8 @@ typedef struct mlx_backend {
 /* Builds one step. */
 typedef void mlx_kernel(mlx_backend *b, const eai_step *s);
 
-#define EAI_OP(id, name, in0, in1, out, infer, grad, lower, cost, flags, doc) mlx_kernel mlx_op_##name;
+#define EAI_OP(id, name, in0, in1, out, infer, grad, lower, cost, flags, doc)                      \
+    mlx_kernel mlx_op_##name;
 #include "graph/ops.def"
 #undef EAI_OP
 

@@ -31,8 +31,7 @@ void mlx_op_log_softmax(mlx_backend *b, const eai_step *s)
 
 void mlx_op_rms_norm(mlx_backend *b, const eai_step *s)
 {
-    mlx__put(b, s, 0,
-             MLX(rms_norm, mlx__in(b, s, 0), mlx__in(b, s, 1), s->params.norm.eps));
+    mlx__put(b, s, 0, MLX(rms_norm, mlx__in(b, s, 0), mlx__in(b, s, 1), s->params.norm.eps));
 }
 
 /* Mean over the last axis, which stays. */
@@ -88,8 +87,8 @@ static bool are_consecutive(const int32_t *positions, int64_t n)
     return true;
 }
 
-/* theta^(2i / D) * factors[i], [D / 2]: what positions are divided by. The caller frees; NULL after a
- * failure. */
+/* theta^(2i / D) * factors[i], [D / 2]: what positions are divided by. The caller frees; NULL after
+ * a failure. */
 static double *find_wavelengths(mlx_backend *b, const eai_step *s)
 {
     int64_t half = s->in[0].shape.dim[2] / 2;
@@ -136,8 +135,8 @@ static mlx_array *rotate_consecutive(mlx_backend *b, const eai_step *s, int32_t 
     return MLX(transpose, MLX(reshape, y, &heads), heads_first);
 }
 
-/* cos and sin of the angles, [T, 1, D / 2], in double precision: an angle of thousands has no digits
- * left in a float. Made once for all layers that share the operands. */
+/* cos and sin of the angles, [T, 1, D / 2], in double precision: an angle of thousands has no
+ * digits left in a float. Made once for all layers that share the operands. */
 static void find_angles(mlx_backend *b, const eai_step *s, const int32_t *positions)
 {
     const void *factors = s->n_in == 3 ? s->in[2].data : NULL;
@@ -182,7 +181,8 @@ static mlx_array *rotate(mlx_backend *b, const eai_step *s, const int32_t *posit
     find_angles(b, s, positions);
     if (!b->angles.cos || !b->angles.sin)
         return NULL;
-    mlx_array *sin = s->params.rope.inverse ? MLX(unary, MLX_NEGATIVE, b->angles.sin) : b->angles.sin;
+    mlx_array *sin =
+        s->params.rope.inverse ? MLX(unary, MLX_NEGATIVE, b->angles.sin) : b->angles.sin;
     mlx_array *cos = b->angles.cos;
     return MLX(concatenate, mlx__sub(b, mlx__mul(b, low, cos), mlx__mul(b, high, sin)),
                mlx__add(b, mlx__mul(b, high, cos), mlx__mul(b, low, sin)), 2);
@@ -195,8 +195,8 @@ void mlx_op_rope(mlx_backend *b, const eai_step *s)
     if (!positions)
         return;
     bool consecutive = n > 0 && are_consecutive(positions, n);
-    mlx__put(b, s, 0, consecutive ? rotate_consecutive(b, s, positions[0])
-                                  : rotate(b, s, positions));
+    mlx__put(b, s, 0,
+             consecutive ? rotate_consecutive(b, s, positions[0]) : rotate(b, s, positions));
 }
 
 /* ---- dropout ---- */
@@ -257,7 +257,8 @@ void mlx_op_dropout(mlx_backend *b, const eai_step *s)
     double p = s->params.dropout.p;
     int64_t n = eai_shape_elements(&s->in[0].shape);
     mlx_array *words = random_words(b, mlx__in(b, s, 1), (uint64_t)s->params.dropout.stream, n);
-    mlx_array *stays = MLX(binary, MLX_GREATER_EQUAL, words, word(b, (uint64_t)ceil(p * 4294967296.0)));
+    mlx_array *stays =
+        MLX(binary, MLX_GREATER_EQUAL, words, word(b, (uint64_t)ceil(p * 4294967296.0)));
     mlx_array *mask = MLX(reshape, stays, &s->in[0].shape);
     mlx_array *x = mlx__scaled(b, mlx__in(b, s, 0), 1 / (1 - p));
     mlx__put(b, s, 0, MLX(where, mask, x, mlx__number(b, 0)));

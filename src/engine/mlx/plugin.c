@@ -43,7 +43,8 @@ static eai_status find_plugin(char **out, eai_error *err)
     if (named && *named) {
         if (!eai_fs_exists(named))
             return eai_error_set(err, EAI_ERR_UNSUPPORTED,
-                                 "backend mlx: EFFICIENTAI_MLX names %s, which is not there", named);
+                                 "backend mlx: EFFICIENTAI_MLX names %s, which is not there",
+                                 named);
         *out = eai_strdup(named);
         return *out ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     }
@@ -78,10 +79,11 @@ static eai_status load(const mlx_face **out, const char *path, eai_error *err)
     memcpy(&get, &symbol, sizeof(get)); /* ISO C has no cast from data to functions */
     const mlx_face *face = get ? get() : NULL;
     if (!face || face->version != MLX_FACE_VERSION) {
-        eai_error_set(err, EAI_ERR_UNSUPPORTED,
-                      "backend mlx: %s is of another version of this toolkit (table %d, wanted %d); "
-                      "'make mlx' builds it anew",
-                      path, face ? face->version : 0, MLX_FACE_VERSION);
+        eai_error_set(
+            err, EAI_ERR_UNSUPPORTED,
+            "backend mlx: %s is of another version of this toolkit (table %d, wanted %d); "
+            "'make mlx' builds it anew",
+            path, face ? face->version : 0, MLX_FACE_VERSION);
         dlclose(library);
         return EAI_ERR_UNSUPPORTED;
     }

@@ -21,7 +21,8 @@ static mlx_array *multiply(mlx_backend *b, const eai_step *s, mlx_array *x, int6
         return MLX(quantized_matmul, x, packed, trans);
     mlx_array *w = mlx__in_half(b, s, i);
     if (w) {
-        mlx_array *y = MLX(matmul, MLX(cast, x, b->face->type(w)), trans ? mlx__swap_last(b, w) : w);
+        mlx_array *y =
+            MLX(matmul, MLX(cast, x, b->face->type(w)), trans ? mlx__swap_last(b, w) : w);
         return MLX(cast, y, MLX_F32);
     }
     w = mlx__in(b, s, i);

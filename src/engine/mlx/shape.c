@@ -47,8 +47,8 @@ mlx_array *mlx__inside(mlx_backend *b, mlx_array *start, mlx_array *end, int64_t
 void mlx_op_interval_mask(mlx_backend *b, const eai_step *s)
 {
     int64_t n = s->out[0].shape.dim[0];
-    mlx_array *inside = mlx__inside(b, mlx__in(b, s, 0), mlx__in(b, s, 1), n, 0,
-                                    s->params.interval_mask.n_keys);
+    mlx_array *inside =
+        mlx__inside(b, mlx__in(b, s, 0), mlx__in(b, s, 1), n, 0, s->params.interval_mask.n_keys);
     mlx_array *outside = mlx__number(b, -HUGE_VAL);
     mlx__put(b, s, 0, MLX(where, inside, mlx__number(b, 0), outside));
 }

@@ -1,5 +1,6 @@
-// The plugin: MLX behind the table of face.h. The only C++ of the tree; it holds no logic of ours, turns
-// exceptions into text, and uses basic arguments of MLX alone, which stay the same from one version to the next.
+// The plugin: MLX behind the table of face.h. The only C++ of the tree; it holds no logic of ours,
+// turns exceptions into text, and uses basic arguments of MLX alone, which stay the same from one
+// version to the next.
 #include "engine/mlx/face.h"
 
 #include <cstring>
@@ -24,10 +25,13 @@ struct mlx_session {
     bool no_memory;
     std::string why;
     std::vector<mlx_array *> made; // since the last sweep; those that are kept leave it there
-    explicit mlx_session(mx::Stream s) : stream(s), failed(false), no_memory(false) {}
+    explicit mlx_session(mx::Stream s) : stream(s), failed(false), no_memory(false)
+    {
+    }
 };
 
-namespace {
+namespace
+{
 
 const mx::Dtype dtypes[] = {mx::bool_, mx::uint8,   mx::uint32,   mx::uint64, mx::int32,
                             mx::int64, mx::float16, mx::bfloat16, mx::float32};
@@ -37,7 +41,8 @@ mx::Shape shape_of(const eai_shape *s)
     mx::Shape shape;
     for (int i = 0; i < s->n_dims; i++) {
         if (s->dim[i] > INT32_MAX)
-            throw std::invalid_argument("a dimension of " + std::to_string(s->dim[i]) + " is beyond MLX's 2^31 - 1");
+            throw std::invalid_argument("a dimension of " + std::to_string(s->dim[i]) +
+                                        " is beyond MLX's 2^31 - 1");
         shape.push_back(static_cast<mx::ShapeElem>(s->dim[i]));
     }
     return shape;
@@ -46,7 +51,8 @@ mx::Shape shape_of(const eai_shape *s)
 int int_of(int64_t n)
 {
     if (n > INT32_MAX || n < INT32_MIN)
-        throw std::invalid_argument("an index of " + std::to_string(n) + " is beyond MLX's 2^31 - 1");
+        throw std::invalid_argument("an index of " + std::to_string(n) +
+                                    " is beyond MLX's 2^31 - 1");
     return static_cast<int>(n);
 }
 
@@ -56,7 +62,8 @@ void fail(mlx_session *s, const char *why)
         return;
     s->failed = true;
     // MLX throws runtime_error for all; its allocators name themselves.
-    s->no_memory = std::strstr(why, "malloc") != nullptr || std::strstr(why, "bad_alloc") != nullptr;
+    s->no_memory =
+        std::strstr(why, "malloc") != nullptr || std::strstr(why, "bad_alloc") != nullptr;
     try {
         s->why = why;
     } catch (...) {
@@ -64,7 +71,8 @@ void fail(mlx_session *s, const char *why)
     }
 }
 
-// Calls f, unless something failed before; an exception is the session's failure, and `otherwise` the result.
+// Calls f, unless something failed before; an exception is the session's failure, and `otherwise`
+// the result.
 template <typename T, typename F> T guard(mlx_session *s, T otherwise, F f)
 {
     if (s->failed)
@@ -248,12 +256,14 @@ mlx_array *scalar(mlx_session *s, double value, mlx_type t)
 
 mlx_array *full(mlx_session *s, double value, mlx_type t, const eai_shape *shape)
 {
-    return make(s, [&] { return mx::full(shape_of(shape), mx::array(value, dtypes[t]), s->stream); });
+    return make(s,
+                [&] { return mx::full(shape_of(shape), mx::array(value, dtypes[t]), s->stream); });
 }
 
 mlx_array *arange(mlx_session *s, int64_t n, mlx_type t)
 {
-    return make(s, [&] { return mx::arange(0.0, static_cast<double>(n), 1.0, dtypes[t], s->stream); });
+    return make(s,
+                [&] { return mx::arange(0.0, static_cast<double>(n), 1.0, dtypes[t], s->stream); });
 }
 
 mlx_array *unary(mlx_session *s, mlx_unary op, mlx_array *x)
@@ -261,16 +271,26 @@ mlx_array *unary(mlx_session *s, mlx_unary op, mlx_array *x)
     return make(s, [&] {
         const mx::array &a = x->value;
         switch (op) {
-        case MLX_NEGATIVE: return mx::negative(a, s->stream);
-        case MLX_EXP: return mx::exp(a, s->stream);
-        case MLX_LOG: return mx::log(a, s->stream);
-        case MLX_SIGMOID: return mx::sigmoid(a, s->stream);
-        case MLX_TANH: return mx::tanh(a, s->stream);
-        case MLX_COS: return mx::cos(a, s->stream);
-        case MLX_SIN: return mx::sin(a, s->stream);
-        case MLX_SQUARE: return mx::square(a, s->stream);
-        case MLX_SQRT: return mx::sqrt(a, s->stream);
-        case MLX_RSQRT: return mx::rsqrt(a, s->stream);
+        case MLX_NEGATIVE:
+            return mx::negative(a, s->stream);
+        case MLX_EXP:
+            return mx::exp(a, s->stream);
+        case MLX_LOG:
+            return mx::log(a, s->stream);
+        case MLX_SIGMOID:
+            return mx::sigmoid(a, s->stream);
+        case MLX_TANH:
+            return mx::tanh(a, s->stream);
+        case MLX_COS:
+            return mx::cos(a, s->stream);
+        case MLX_SIN:
+            return mx::sin(a, s->stream);
+        case MLX_SQUARE:
+            return mx::square(a, s->stream);
+        case MLX_SQRT:
+            return mx::sqrt(a, s->stream);
+        case MLX_RSQRT:
+            return mx::rsqrt(a, s->stream);
         }
         throw std::invalid_argument("unary operation " + std::to_string(op));
     });
@@ -282,20 +302,34 @@ mlx_array *binary(mlx_session *s, mlx_binary op, mlx_array *x, mlx_array *y)
         const mx::array &a = x->value;
         const mx::array &b = y->value;
         switch (op) {
-        case MLX_ADD: return mx::add(a, b, s->stream);
-        case MLX_SUBTRACT: return mx::subtract(a, b, s->stream);
-        case MLX_MULTIPLY: return mx::multiply(a, b, s->stream);
-        case MLX_DIVIDE: return mx::divide(a, b, s->stream);
-        case MLX_MAXIMUM: return mx::maximum(a, b, s->stream);
-        case MLX_MINIMUM: return mx::minimum(a, b, s->stream);
-        case MLX_POWER: return mx::power(a, b, s->stream);
-        case MLX_GREATER: return mx::greater(a, b, s->stream);
-        case MLX_GREATER_EQUAL: return mx::greater_equal(a, b, s->stream);
-        case MLX_LESS: return mx::less(a, b, s->stream);
-        case MLX_EQUAL: return mx::equal(a, b, s->stream);
-        case MLX_AND: return mx::bitwise_and(a, b, s->stream);
-        case MLX_XOR: return mx::bitwise_xor(a, b, s->stream);
-        case MLX_SHIFT_RIGHT: return mx::right_shift(a, b, s->stream);
+        case MLX_ADD:
+            return mx::add(a, b, s->stream);
+        case MLX_SUBTRACT:
+            return mx::subtract(a, b, s->stream);
+        case MLX_MULTIPLY:
+            return mx::multiply(a, b, s->stream);
+        case MLX_DIVIDE:
+            return mx::divide(a, b, s->stream);
+        case MLX_MAXIMUM:
+            return mx::maximum(a, b, s->stream);
+        case MLX_MINIMUM:
+            return mx::minimum(a, b, s->stream);
+        case MLX_POWER:
+            return mx::power(a, b, s->stream);
+        case MLX_GREATER:
+            return mx::greater(a, b, s->stream);
+        case MLX_GREATER_EQUAL:
+            return mx::greater_equal(a, b, s->stream);
+        case MLX_LESS:
+            return mx::less(a, b, s->stream);
+        case MLX_EQUAL:
+            return mx::equal(a, b, s->stream);
+        case MLX_AND:
+            return mx::bitwise_and(a, b, s->stream);
+        case MLX_XOR:
+            return mx::bitwise_xor(a, b, s->stream);
+        case MLX_SHIFT_RIGHT:
+            return mx::right_shift(a, b, s->stream);
         }
         throw std::invalid_argument("binary operation " + std::to_string(op));
     });
@@ -428,7 +462,8 @@ mlx_array *rms_norm(mlx_session *s, mlx_array *x, mlx_array *weight, double eps)
     });
 }
 
-mlx_array *rope(mlx_session *s, mlx_array *x, double base, double scale, int64_t first, mlx_array *freqs)
+mlx_array *rope(mlx_session *s, mlx_array *x, double base, double scale, int64_t first,
+                mlx_array *freqs)
 {
     return make(s, [&] {
         std::optional<float> theta;
@@ -439,13 +474,13 @@ mlx_array *rope(mlx_session *s, mlx_array *x, double base, double scale, int64_t
     });
 }
 
-mlx_array *attention(mlx_session *s, mlx_array *q, mlx_array *k, mlx_array *v, double scale, bool causal,
-                     mlx_array *mask)
+mlx_array *attention(mlx_session *s, mlx_array *q, mlx_array *k, mlx_array *v, double scale,
+                     bool causal, mlx_array *mask)
 {
     return make(s, [&] {
-        return mx::fast::scaled_dot_product_attention(q->value, k->value, v->value, static_cast<float>(scale),
-                                                      causal && !mask ? "causal" : "", maybe(mask),
-                                                      std::nullopt, false, s->stream);
+        return mx::fast::scaled_dot_product_attention(
+            q->value, k->value, v->value, static_cast<float>(scale),
+            causal && !mask ? "causal" : "", maybe(mask), std::nullopt, false, s->stream);
     });
 }
 
@@ -464,16 +499,16 @@ bool quantize(mlx_session *s, mlx_array *x, mlx_packed *w)
 mlx_array *dequantize(mlx_session *s, const mlx_packed *w, mlx_type t)
 {
     return make(s, [&] {
-        return mx::dequantize(w->codes->value, w->scales->value, maybe(w->biases), w->group, w->bits, w->mode,
-                              std::nullopt, dtypes[t], s->stream);
+        return mx::dequantize(w->codes->value, w->scales->value, maybe(w->biases), w->group,
+                              w->bits, w->mode, std::nullopt, dtypes[t], s->stream);
     });
 }
 
 mlx_array *quantized_matmul(mlx_session *s, mlx_array *x, const mlx_packed *w, bool trans)
 {
     return make(s, [&] {
-        return mx::quantized_matmul(x->value, w->codes->value, w->scales->value, maybe(w->biases), trans,
-                                    w->group, w->bits, w->mode, s->stream);
+        return mx::quantized_matmul(x->value, w->codes->value, w->scales->value, maybe(w->biases),
+                                    trans, w->group, w->bits, w->mode, s->stream);
     });
 }
 
@@ -499,7 +534,8 @@ void memory(mlx_session *s, mlx_memory *out)
         out->peak = mx::get_peak_memory();
         out->cache = mx::get_cache_memory();
         find_property(device, "device_name", out->device, sizeof(out->device), nullptr);
-        find_property(device, "architecture", out->architecture, sizeof(out->architecture), nullptr);
+        find_property(device, "architecture", out->architecture, sizeof(out->architecture),
+                      nullptr);
         find_property(device, "memory_size", nullptr, 0, &out->total);
         find_property(device, "max_recommended_working_set_size", nullptr, 0, &out->working_set);
         return true;
@@ -530,7 +566,7 @@ bool limit(mlx_session *s, size_t memory, size_t cache, size_t wired)
     }
 }
 
-#define TEXT(x)      #x
+#define TEXT(x)       #x
 #define JOIN(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
 
 const mlx_face face = {

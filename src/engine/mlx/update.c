@@ -45,8 +45,8 @@ void mlx_op_adamw(mlx_backend *b, const eai_step *s)
     mlx_array *bias2 = MLX(slice, hyper, 0, 2, 3);
     mlx_array *g = mlx__mul(b, mlx__in(b, s, 3), mlx__in(b, s, 5));
     mlx_array *square = MLX(unary, MLX_SQUARE, g);
-    mlx_array *m = mlx__add(b, mlx__scaled(b, mlx__in(b, s, 1), o->beta1),
-                            mlx__scaled(b, g, 1 - o->beta1));
+    mlx_array *m =
+        mlx__add(b, mlx__scaled(b, mlx__in(b, s, 1), o->beta1), mlx__scaled(b, g, 1 - o->beta1));
     mlx_array *v = mlx__add(b, mlx__scaled(b, mlx__in(b, s, 2), o->beta2),
                             mlx__scaled(b, square, 1 - o->beta2));
     mlx_array *decay = mlx__sub(b, mlx__number(b, 1), mlx__scaled(b, lr, o->weight_decay));

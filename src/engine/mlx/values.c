@@ -1,5 +1,5 @@
-/* Operands of steps as MLX's values: weights (shared by plans), inputs and states (taken anew in each
- * run), and what steps have made. Start at mlx__in. */
+/* Operands of steps as MLX's values: weights (shared by plans), inputs and states (taken anew in
+ * each run), and what steps have made. Start at mlx__in. */
 #include "engine/mlx/values.h"
 
 #include <string.h>
@@ -19,13 +19,26 @@
 static bool find_type(mlx_type *out, eai_dtype t)
 {
     switch (t) {
-    case EAI_F32: *out = MLX_F32; return true;
-    case EAI_F16: *out = MLX_F16; return true;
-    case EAI_BF16: *out = MLX_BF16; return true;
-    case EAI_I32: *out = MLX_I32; return true;
-    case EAI_I64: *out = MLX_I64; return true;
-    case EAI_U8: *out = MLX_U8; return true;
-    default: return false;
+    case EAI_F32:
+        *out = MLX_F32;
+        return true;
+    case EAI_F16:
+        *out = MLX_F16;
+        return true;
+    case EAI_BF16:
+        *out = MLX_BF16;
+        return true;
+    case EAI_I32:
+        *out = MLX_I32;
+        return true;
+    case EAI_I64:
+        *out = MLX_I64;
+        return true;
+    case EAI_U8:
+        *out = MLX_U8;
+        return true;
+    default:
+        return false;
     }
 }
 
