@@ -73,7 +73,7 @@ size=
 [ -z "$short" ] || size='--batch-size 1 --seq-len 64 --steps 1 --prompt 32 --tokens 8'
 type=bfloat16
 is_apple || type=float32
-# shellcheck disable=SC2086 # several words
+# shellcheck disable=SC2016,SC2086 # the variable is set by peers.sh; several words
 show sh tools/peers.sh --mlx sh -c '"$EFFICIENTAI_PEERS_PYTHON" tools/oracles/mlx_lm_speed.py "$@"' sh "$folder" --dtype $type $size
 if [ -n "$short" ]; then
     show "$tool" bench train "$folder" --backend mlx --dtype auto --batch-size 1 --seq-len 64 --repeat 1
