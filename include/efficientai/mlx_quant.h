@@ -1,5 +1,5 @@
-/* MLX's quantized matrices, without MLX: what mx.quantize and mx.dequantize of MLX 0.32 do, byte for
- * byte.
+/* MLX's quantized matrices, without MLX: what mx.quantize and mx.dequantize of MLX 0.32 do, byte
+ * for byte.
  *
  * Use:
  *     eai_mlx_packing p = {EAI_MLX_AFFINE, 4, 64, EAI_BF16};
@@ -9,11 +9,10 @@
  *     EAI_TRY(eai_mlx_quantize_row(codes, scales, biases, &p, row, 576, err));
  *     eai_mlx_dequantize_row(row, codes, scales, biases, &p, 576);
  *
- * A row of n elements is n * bits / 32 words of codes, the first element in the lowest bits, and n /
- * group scales, for affine as many biases:
- *     affine  bits 2, 3, 4, 5, 6 or 8, group 32, 64 or 128; x = scale * q + bias, both f32, f16 or bf16
- *     mxfp4   bits 4, group 32; x = 2^(scale - 127) * E2M1(q)   (OCP Microscaling Formats 1.0)
- *     mxfp8   bits 8, group 32; x = 2^(scale - 127) * E4M3(q)
+ * A row of n elements is n * bits / 32 words of codes, the first element in the lowest bits, and n
+ * / group scales, for affine as many biases: affine  bits 2, 3, 4, 5, 6 or 8, group 32, 64 or 128;
+ * x = scale * q + bias, both f32, f16 or bf16 mxfp4   bits 4, group 32; x = 2^(scale - 127) *
+ * E2M1(q)   (OCP Microscaling Formats 1.0) mxfp8   bits 8, group 32; x = 2^(scale - 127) * E4M3(q)
  *     nvfp4   bits 4, group 16; x = E4M3(scale) * E2M1(q)
  * Thread-safety: pure functions. */
 #ifndef EAI_MLX_QUANT_H

@@ -3,8 +3,8 @@
  * How MLX chooses (its CPU and Metal kernels alike), in floats, rounding halves to even:
  *     affine  lo, hi the group's extremes; s = max((hi - lo) / (2^bits - 1), 1e-7), negative unless
  *             |lo| > |hi|; edge = the extreme of larger magnitude; q0 = round(edge / s); where that
- *             is not 0, s = edge / q0 and the bias is edge, else 0. q = round((x - bias) / s), clipped.
- *             The edge is exact then, and so is zero. Only what is stored is rounded to the type.
+ *             is not 0, s = edge / q0 and the bias is edge, else 0. q = round((x - bias) / s),
+ * clipped. The edge is exact then, and so is zero. Only what is stored is rounded to the type.
  *     mxfp4, mxfp8   scale = ceil(log2(max|x| / 6 (448))) + 127, 127 for zeros
  *     nvfp4   scale = E4M3(max|x| / 6)
  *     E2M1    the nearest of 0 0.5 1 1.5 2 3 4 6, the smaller one at halves; no negative zero

@@ -1,5 +1,5 @@
-/* MLX's packings: the bytes of mx.quantize and the values of mx.dequantize (tests/data/mlx_quant.json, by
- * tools/oracles/mlx_quant_values.py), and what is refused. */
+/* MLX's packings: the bytes of mx.quantize and the values of mx.dequantize
+ * (tests/data/mlx_quant.json, by tools/oracles/mlx_quant_values.py), and what is refused. */
 #include "support/eai_test.h"
 
 #include <math.h>
@@ -68,9 +68,10 @@ static void assert_bytes(const char *hex, const uint8_t *bytes, size_t n, const 
     for (size_t i = 0; i < n; i++) {
         char digits[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
         if (bytes[i] != (uint8_t)strtoul(digits, NULL, 16))
-            fail_msg("%s %d bits, groups of %d, %s, row %lld: byte %zu of the %s is %02x, MLX has %s",
-                     eai_mlx_mode_name(p->mode), p->bits, p->group, eai_dtype_get(p->type)->name,
-                     (long long)row, i, what, bytes[i], digits);
+            fail_msg(
+                "%s %d bits, groups of %d, %s, row %lld: byte %zu of the %s is %02x, MLX has %s",
+                eai_mlx_mode_name(p->mode), p->bits, p->group, eai_dtype_get(p->type)->name,
+                (long long)row, i, what, bytes[i], digits);
     }
 }
 

@@ -169,6 +169,15 @@ def case_profile():
     assert "matmul" in done.stdout + done.stderr and json.loads((WORK / "trace.json").read_text())
 
 
+def case_limits_of_the_device():
+    """A faked reading: MLX is told, and says so."""
+    argv = [TOOL, "-v", "logits", "--model", TINY, "--ids", "5,9", "--output", WORK / "limits.npy", "--backend", "mlx"]
+    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, env={**os.environ, "EAI_MLX_WORKING_SET": "2000000000"})
+    assert done.returncode == 0 and "MLX may take 2000 MB, and keep 500 MB for reuse" in done.stderr, done.stderr
+    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, env={**os.environ, "EAI_MLX_WORKING_SET": ""})
+    assert done.returncode == 0 and "MLX may take" not in done.stderr, done.stderr
+
+
 def default_model():
     named = os.environ.get("EFFICIENTAI_TEST_MODEL")
     if named:

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <efficientai/alloc.h>
@@ -191,7 +192,7 @@ static bool compute(mlx_backend *b, const eai_step *steps, size_t n)
 {
     mlx_plan *p = b->plan;
     mlx_array **list =
-        eai_alloc_array((size_t)p->n_values + (size_t)p->n_leaves + 1, sizeof(*list));
+        eai_alloc_array((size_t)p->n_values + (size_t)p->n_leaves + 1, sizeof(mlx_array *));
     size_t k = 0;
     if (!list)
         return false;
@@ -311,6 +312,30 @@ static eai_status choose_device(bool *gpu, const mlx_face *face, const char *nam
                          name);
 }
 
+/* Bytes of the device's memory that one program should work with; EAI_MLX_WORKING_SET stands in for
+ * a device that has none. 0: not known. */
+static size_t find_working_set(mlx_backend *b)
+{
+    const char *fake = getenv("EAI_MLX_WORKING_SET");
+    mlx_memory m;
+    if (fake && *fake)
+        return (size_t)strtoull(fake, NULL, 10);
+    b->face->memory(b->session, &m);
+    return m.working_set;
+}
+
+/* MLX takes one and a half times the working set by itself, and swaps then; what it has freed it
+ * keeps without end. Wired pages are not compressed by the system between two steps. */
+static void set_limits(mlx_backend *b)
+{
+    size_t set = find_working_set(b);
+    if (set == 0)
+        return;
+    bool ok = MLX(limit, set, set / 4, b->gpu ? set : SIZE_MAX);
+    EAI_LOG(INFO, "engine", "MLX may take %zu MB, and keep %zu MB for reuse%s", set / 1000000,
+            set / 4000000, ok ? "" : " (the system refuses to wire that)");
+}
+
 eai_status mlx__open(eai_backend **out, const eai_backend_opts *opts, eai_error *err)
 {
     const mlx_face *face = NULL;
@@ -343,6 +368,7 @@ eai_status mlx__open(eai_backend **out, const eai_backend_opts *opts, eai_error 
     snprintf(b->base.description, sizeof(b->base.description), "mlx %s, %s, %s", face->running(),
              b->base.isa, eai_precision_name(b->base.precision));
     EAI_LOG(INFO, "engine", "backend %s", b->base.description);
+    set_limits(b);
     *out = &b->base;
     return EAI_OK;
 }

@@ -137,8 +137,6 @@ typedef struct mlx_face {
     mlx_array *(*softmax_last)(mlx_session *s, mlx_array *x);
 
     mlx_array *(*matmul)(mlx_session *s, mlx_array *a, mlx_array *b);
-    /* alpha * a b + c */
-    mlx_array *(*addmm)(mlx_session *s, mlx_array *c, mlx_array *a, mlx_array *b, double alpha);
     /* Rows of axis 0; ids must exist. */
     mlx_array *(*take_rows)(mlx_session *s, mlx_array *x, mlx_array *ids);
     mlx_array *(*take_along_last)(mlx_session *s, mlx_array *x, mlx_array *ids);
@@ -155,16 +153,13 @@ typedef struct mlx_face {
     mlx_array *(*attention)(mlx_session *s, mlx_array *q, mlx_array *k, mlx_array *v, double scale,
                             bool causal, mlx_array *mask);
 
-    /* mx.quantize of a float matrix: fills codes, scales, biases from group, bits and mode; false
-     * after a failure. */
-    bool (*quantize)(mlx_session *s, mlx_array *x, mlx_packed *w);
     mlx_array *(*dequantize)(mlx_session *s, const mlx_packed *w, mlx_type t);
     /* x w^T where trans, else x w. */
     mlx_array *(*quantized_matmul)(mlx_session *s, mlx_array *x, const mlx_packed *w, bool trans);
 
     void (*memory)(mlx_session *s, mlx_memory *out);
-    void (*reset_peak)(mlx_session *s);
-    /* Bytes; false where MLX refuses. SIZE_MAX leaves a limit as it is. */
+    /* Bytes that MLX takes at most, keeps for reuse, and wires; false where MLX refuses. SIZE_MAX
+     * leaves a limit as it is. */
     bool (*limit)(mlx_session *s, size_t memory, size_t cache, size_t wired);
 } mlx_face;
 

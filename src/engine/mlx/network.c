@@ -149,7 +149,8 @@ static void find_angles(mlx_backend *b, const eai_step *s, const int32_t *positi
     float *table = eai_alloc_array((size_t)(2 * n * half) + 1, sizeof(*table));
     mlx__forget_angles(b);
     for (int64_t i = 0; wavelengths && table && i < n * half; i++) {
-        double angle = positions[i / half] / wavelengths[i % half];
+        int32_t position = positions[i / half];
+        double angle = (double)position / wavelengths[i % half];
         table[i] = (float)cos(angle);
         table[n * half + i] = (float)sin(angle);
     }

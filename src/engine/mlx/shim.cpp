@@ -198,6 +198,8 @@ bool eval(mlx_session *s, mlx_array *const *a, size_t n)
 const void *data(mlx_session *s, mlx_array *a)
 {
     return guard(s, static_cast<const void *>(nullptr), [&]() -> const void * {
+        if (!a)
+            throw std::invalid_argument("no such value");
         a->value.eval();
         if (!a->value.flags().row_contiguous) {
             a->value = mx::contiguous(a->value, false, s->stream);
@@ -430,13 +432,6 @@ mlx_array *matmul(mlx_session *s, mlx_array *a, mlx_array *b)
     return make(s, [&] { return mx::matmul(a->value, b->value, s->stream); });
 }
 
-mlx_array *addmm(mlx_session *s, mlx_array *c, mlx_array *a, mlx_array *b, double alpha)
-{
-    return make(s, [&] {
-        return mx::addmm(c->value, a->value, b->value, static_cast<float>(alpha), 1.0F, s->stream);
-    });
-}
-
 mlx_array *take_rows(mlx_session *s, mlx_array *x, mlx_array *ids)
 {
     return make(s, [&] { return mx::take(x->value, ids->value, 0, s->stream); });
@@ -484,18 +479,6 @@ mlx_array *attention(mlx_session *s, mlx_array *q, mlx_array *k, mlx_array *v, d
     });
 }
 
-bool quantize(mlx_session *s, mlx_array *x, mlx_packed *w)
-{
-    return guard(s, false, [&] {
-        std::vector<mx::array> parts =
-            mx::quantize(x->value, w->group, w->bits, w->mode, std::nullopt, s->stream);
-        w->codes = make(s, [&] { return parts.at(0); });
-        w->scales = make(s, [&] { return parts.at(1); });
-        w->biases = parts.size() > 2 ? make(s, [&] { return parts.at(2); }) : nullptr;
-        return !s->failed;
-    });
-}
-
 mlx_array *dequantize(mlx_session *s, const mlx_packed *w, mlx_type t)
 {
     return make(s, [&] {
@@ -538,14 +521,6 @@ void memory(mlx_session *s, mlx_memory *out)
                       nullptr);
         find_property(device, "memory_size", nullptr, 0, &out->total);
         find_property(device, "max_recommended_working_set_size", nullptr, 0, &out->working_set);
-        return true;
-    });
-}
-
-void reset_peak(mlx_session *s)
-{
-    guard(s, false, [] {
-        mx::reset_peak_memory();
         return true;
     });
 }
@@ -608,18 +583,15 @@ const mlx_face face = {
     .logsumexp_last = logsumexp_last,
     .softmax_last = softmax_last,
     .matmul = matmul,
-    .addmm = addmm,
     .take_rows = take_rows,
     .take_along_last = take_along_last,
     .add_rows = add_rows,
     .rms_norm = rms_norm,
     .rope = rope,
     .attention = attention,
-    .quantize = quantize,
     .dequantize = dequantize,
     .quantized_matmul = quantized_matmul,
     .memory = memory,
-    .reset_peak = reset_peak,
     .limit = limit,
 };
 
