@@ -95,6 +95,12 @@ static mlx_array *binary(mlx_session *s, mlx_binary op, mlx_array *a, mlx_array 
     return NULL;
 }
 
+static void memory(mlx_session *s, mlx_memory *out)
+{
+    (void)s;
+    memset(out, 0, sizeof(*out));
+}
+
 static const mlx_face face = {
 #if defined(FAKE_TABLE)
     .version = MLX_FACE_VERSION + 1,
@@ -118,6 +124,7 @@ static const mlx_face face = {
     .drop = drop,
     .wrap = wrap,
     .binary = binary,
+    .memory = memory,
 };
 
 const mlx_face *efficientai_mlx_face(void)
