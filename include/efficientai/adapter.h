@@ -34,6 +34,7 @@
 #include <efficientai/dtype.h>
 #include <efficientai/error.h>
 #include <efficientai/graph.h>
+#include <efficientai/mlx_quant.h>
 #include <efficientai/model.h>
 
 #ifdef __cplusplus
@@ -128,6 +129,13 @@ EAI_API EAI_CHECKED eai_status eai_adapter_load(eai_adapter **out, const eai_mod
 EAI_API EAI_CHECKED eai_status eai_adapter_merge(const eai_adapter *a, const eai_model *m,
                                                  const char *folder, eai_dtype dtype,
                                                  eai_error *err);
+/* The same with linear layers and embeddings packed as MLX packs them (mx.quantize of the merged
+ * matrices in `dtype`, byte for byte), and config.json's "quantization": a folder for mlx-lm.
+ * Matrices whose rows are no whole number of groups stay plain. packing->type is set by dtype. */
+EAI_API EAI_CHECKED eai_status eai_adapter_merge_mlx(const eai_adapter *a, const eai_model *m,
+                                                     const char *folder, eai_dtype dtype,
+                                                     const eai_mlx_packing *packing,
+                                                     eai_error *err);
 /* The same as one GGUF file, with all metadata of the model's, which must be a GGUF file too:
  * tokenizer and chat template go with it. Matrices in `dtype` (EAI_F32, EAI_BF16, EAI_F16,
  * EAI_Q8_0, EAI_Q5_1, EAI_Q5_0, EAI_Q4_1 or EAI_Q4_0), with EAI_DTYPE_COUNT each in its own type;

@@ -28,6 +28,7 @@ extern "C" {
     X(I32,  "i32",    1,  4,      "I32",  INTEGER)  \
     X(I64,  "i64",    1,  8,      "I64",  INTEGER)  \
     X(U8,   "u8",     1,  1,      "U8",   INTEGER)  \
+    X(U32,  "u32",    1,  4,      "U32",  INTEGER)  \
     X(Q8_0,  "q8_0",    32,  34, NULL, QUANTIZED) /* f16 d; 32 x i8: x = d*q */                                  \
     X(Q4_0,  "q4_0",    32,  18, NULL, QUANTIZED) /* f16 d; 16 x 2 nibbles: x = d*(q-8) */                       \
     X(Q4_1,  "q4_1",    32,  20, NULL, QUANTIZED) /* f16 d, f16 m; 16 x 2 nibbles: x = d*q + m */                \

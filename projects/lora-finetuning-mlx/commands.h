@@ -41,7 +41,8 @@ eai_status cmd_generate(const eai_command_context *ctx, const void *args, eai_er
 
 typedef struct merge_args {
     session_args session;
-    const char *output, *format, *save_dtype;
+    const char *output, *format, *save_dtype, *q_mode;
+    int64_t q_bits, q_group_size;
     bool json;
 } merge_args;
 extern const eai_option merge_options[];

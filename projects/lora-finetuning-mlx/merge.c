@@ -1,5 +1,5 @@
 /* merge: a model of its own with the adapter worked in, and its tokenizer: a Hugging Face folder,
- * or a GGUF file for llama.cpp. */
+ * plain or packed for mlx-lm, or a GGUF file for llama.cpp. */
 #include <string.h>
 
 #include <jansson.h>
@@ -26,8 +26,8 @@ const eai_option merge_options[] = {
      .offset = ARG(format),
      .default_value = "safetensors",
      .value_name = "FORMAT",
-     .choices = "safetensors|gguf",
-     .help = "gguf: one file, of a model that is one"},
+     .choices = "safetensors|gguf|mlx",
+     .help = "gguf: one file, of a model that is one; mlx: safetensors with packed matrices, for mlx-lm"},
     {.name = "save-dtype",
      .type = EAI_OPT_ENUM,
      .offset = ARG(save_dtype),
@@ -35,6 +35,32 @@ const eai_option merge_options[] = {
      .value_name = "TYPE",
      .choices = "f32|bf16|f16|q8_0|q5_1|q5_0|q4_1|q4_0|same",
      .help = "type of the written matrices; quantized, or the same as before: gguf only"},
+    {.name = "q-mode",
+     .type = EAI_OPT_ENUM,
+     .offset = ARG(q_mode),
+     .default_value = "affine",
+     .value_name = "MODE",
+     .choices = "affine|mxfp4|mxfp8|nvfp4",
+     .help = "how matrices are packed",
+     .group = "Format mlx"},
+    {.name = "q-bits",
+     .type = EAI_OPT_INT,
+     .offset = ARG(q_bits),
+     .default_value = "0",
+     .value_name = "N",
+     .help = "bits of a number, 0: 4 (mxfp8: 8); affine has 2, 3, 4, 5, 6 and 8",
+     .min = 0,
+     .max = 8,
+     .group = "Format mlx"},
+    {.name = "q-group-size",
+     .type = EAI_OPT_INT,
+     .offset = ARG(q_group_size),
+     .default_value = "0",
+     .value_name = "N",
+     .help = "numbers that share a scale, 0: 64 (mxfp4, mxfp8: 32, nvfp4: 16); affine has 32, 64 and 128",
+     .min = 0,
+     .max = 128,
+     .group = "Format mlx"},
     {.name = "json",
      .type = EAI_OPT_FLAG,
      .offset = ARG(json),
@@ -57,6 +83,15 @@ static eai_dtype dtype_of(const char *name)
     return eai_dtype_from_name(&dtype, name) ? dtype : EAI_DTYPE_COUNT;
 }
 
+static eai_status merge_mlx(const session *s, const merge_args *a, eai_dtype dtype, eai_error *err)
+{
+    eai_mlx_packing p = {EAI_MLX_AFFINE, (int)a->q_bits, (int)a->q_group_size, dtype};
+    if (!eai_mlx_mode_from_name(&p.mode, a->q_mode))
+        return eai_error_set(err, EAI_ERR_USAGE, "--q-mode %s: affine, mxfp4, mxfp8 or nvfp4",
+                             a->q_mode);
+    return eai_adapter_merge_mlx(s->adapter, s->model, a->output, dtype, &p, err);
+}
+
 /* *written: with a tokenizer. */
 static eai_status merge_folder(bool *written, session *s, const merge_args *a, eai_error *err)
 {
@@ -65,7 +100,10 @@ static eai_status merge_folder(bool *written, session *s, const merge_args *a, e
         return eai_error_set(
             err, EAI_ERR_USAGE,
             "--save-dtype %s needs --format gguf; safetensors takes f32, bf16, f16", a->save_dtype);
-    EAI_TRY(eai_adapter_merge(s->adapter, s->model, a->output, dtype, err));
+    if (strcmp(a->format, "mlx") == 0)
+        EAI_TRY(merge_mlx(s, a, dtype, err));
+    else
+        EAI_TRY(eai_adapter_merge(s->adapter, s->model, a->output, dtype, err));
     return write_tokenizer(written, s, a->output, err);
 }
 

@@ -29,7 +29,7 @@
 
 #define MAX_HEADER   ((size_t)100000000)
 #define METADATA_KEY "__metadata__"
-#define DTYPE_NAMES  "F64, F32, F16, BF16, I64, I32 and U8"
+#define DTYPE_NAMES  "F64, F32, F16, BF16, I64, I32, U32 and U8"
 
 /* --- reading --- */
 
@@ -224,7 +224,7 @@ static int rank_of(eai_dtype t)
 {
     static const int ranks[EAI_DTYPE_COUNT] = {
         [EAI_U8] = 1,  [EAI_F16] = 2, [EAI_BF16] = 3, [EAI_I32] = 4,
-        [EAI_F32] = 5, [EAI_F64] = 6, [EAI_I64] = 7};
+        [EAI_U32] = 5, [EAI_F32] = 6, [EAI_F64] = 7,  [EAI_I64] = 8};
     return ranks[t];
 }
 

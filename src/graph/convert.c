@@ -57,6 +57,15 @@ static void unpack_u8(float *out, const uint8_t *row, int64_t n)
         out[i] = (float)row[i];
 }
 
+static void unpack_u32(float *out, const uint8_t *row, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t v;
+        memcpy(&v, row + 4 * i, sizeof(v));
+        out[i] = (float)v;
+    }
+}
+
 static bool pack_f32(uint8_t *row, const float *in, int64_t n, int64_t *bad)
 {
     (void)bad;
@@ -105,6 +114,7 @@ static const codec codecs[EAI_DTYPE_COUNT] = {
     [EAI_I32] = {unpack_i32, NULL},
     [EAI_I64] = {unpack_i64, NULL},
     [EAI_U8] = {unpack_u8, NULL},
+    [EAI_U32] = {unpack_u32, NULL},
 #define BLOCKS(id, name) [EAI_##id] = {convert__unpack_##name, convert__pack_##name}
     BLOCKS(Q8_0, q8_0),
     BLOCKS(Q4_0, q4_0),

@@ -1,9 +1,9 @@
 /* Merging: the model with an adapter worked into its weights, W' = W + scale * B A, as a Hugging
- * Face folder of plain floats or as a GGUF file of any type.
+ * Face folder of plain floats, as the same with matrices that MLX packs, or as a GGUF file of any type.
  *
  * The file is written a few rows at a time, each row unpacked, changed, and rounded to the wanted
  * type, so a merged model never lies in memory as a whole. Sums are in f32. Start at
- * eai_adapter_merge and eai_adapter_merge_gguf. */
+ * eai_adapter_merge, eai_adapter_merge_mlx and eai_adapter_merge_gguf. */
 #include "lora/lora.h"
 
 #include <inttypes.h>
@@ -24,6 +24,11 @@ typedef struct merge_job {
     const eai_adapter *adapter; /* or NULL */
     const eai_model *model;
     float *row; /* [longest row] */
+    /* Of MLX's folders: how matrices are packed, the type of all else, and a row's parts. */
+    const eai_mlx_packing *packing;
+    eai_dtype dtype;
+    uint32_t *codes;
+    uint8_t *scales, *biases;
 } merge_job;
 
 /* Where a tensor's rows come from. */
@@ -75,34 +80,44 @@ static void add_delta(float *row, const eai_adapter *a, int64_t linear, int64_t 
     }
 }
 
+static bool is_changed(const merge_job *job, const row_source *from)
+{
+    return job->adapter && from->linear >= 0 && job->adapter->pair_of_linear[from->linear] >= 0;
+}
+
+/* Row i of the merged tensor into job->row: n numbers that `dtype` can hold. */
+static eai_status make_row(const merge_job *job, const row_source *from, const char *name,
+                           int64_t i, int64_t n, eai_dtype dtype, eai_error *err)
+{
+    const char *in = (const char *)from->data + (size_t)i * eai_row_bytes(from->dtype, n);
+    eai_dequantize_row(job->row, from->dtype, in, n);
+    if (is_changed(job, from))
+        add_delta(job->row, job->adapter, from->linear, i);
+    for (int64_t j = 0; j < n; j++) {
+        if (!isfinite(job->row[j]) || (dtype == EAI_F16 && fabsf(job->row[j]) >= 65520.0f))
+            return eai_error_set(
+                err, EAI_ERR_NUMERIC, "tensor '%s': row %" PRId64 " has %g, which %s cannot hold",
+                name, i, (double)job->row[j], eai_dtype_get(dtype)->name);
+    }
+    return EAI_OK;
+}
+
 static eai_status fill_rows(void *out, const eai_weight_tensor *t, int64_t first, int64_t n_rows,
                             void *ud, eai_error *err)
 {
     merge_job *job = ud;
-    const eai_adapter *a = job->adapter;
     row_source from = find_source(job, t->name);
-    bool changed = a && from.linear >= 0 && a->pair_of_linear[from.linear] >= 0;
     int64_t n = t->shape.dim[t->shape.n_dims - 1];
     size_t bytes_in = eai_row_bytes(from.dtype, n);
     size_t bytes_out = eai_row_bytes(t->dtype, n);
 
-    if (!changed && from.dtype == t->dtype && eai_dtype_get(t->dtype)->block > 1) {
+    if (!is_changed(job, &from) && from.dtype == t->dtype && eai_dtype_get(t->dtype)->block > 1) {
         const char *in = (const char *)from.data + (size_t)first * bytes_in;
         memcpy(out, in, (size_t)n_rows * bytes_in); /* blocks stay as they are */
         return EAI_OK;
     }
     for (int64_t i = 0; i < n_rows; i++) {
-        const char *in = (const char *)from.data + (size_t)(first + i) * bytes_in;
-        eai_dequantize_row(job->row, from.dtype, in, n);
-        if (changed)
-            add_delta(job->row, a, from.linear, first + i);
-        for (int64_t j = 0; j < n; j++) {
-            if (!isfinite(job->row[j]) || (t->dtype == EAI_F16 && fabsf(job->row[j]) >= 65520.0f))
-                return eai_error_set(err, EAI_ERR_NUMERIC,
-                                     "tensor '%s': row %" PRId64 " has %g, which %s cannot hold",
-                                     t->name, first + i, (double)job->row[j],
-                                     eai_dtype_get(t->dtype)->name);
-        }
+        EAI_TRY(make_row(job, &from, t->name, first + i, n, t->dtype, err));
         EAI_TRY(eai_quantize_row((char *)out + (size_t)i * bytes_out, t->dtype, job->row, n, err));
     }
     return EAI_OK;
@@ -186,9 +201,174 @@ eai_status eai_adapter_merge(const eai_adapter *a, const eai_model *m, const cha
     }
     st = save_merged(w, longest, a, m, eai_weights_save, path, err);
     if (st == EAI_OK)
-        st = model__save_config(m, folder, is_tied(a, m), dtype, err);
+        st = model__save_config(m, folder, is_tied(a, m), dtype, NULL, err);
 done:
     eai_free(path);
+    eai_weights_close(w);
+    return st;
+}
+
+/* ---- As a folder of MLX's
+ * ------------------------------------------------------------------------------------ */
+
+/* "a.weight" is packed as a.weight, a.scales and a.biases. */
+static const char *const parts[] = {".weight", ".scales", ".biases"};
+enum { PART_CODES, PART_SCALES, PART_BIASES };
+
+/* Matrices whose rows are whole groups, as mlx-lm packs them: linear layers and embeddings. */
+static bool is_packed(const eai_shape *shape, const char *name, const eai_mlx_packing *p)
+{
+    size_t n = strlen(name);
+    size_t tail = strlen(parts[PART_CODES]);
+    int64_t cols = shape->dim[shape->n_dims - 1];
+    return shape->n_dims == 2 && n > tail && strcmp(name + n - tail, parts[PART_CODES]) == 0 &&
+           cols % p->group == 0 && cols % 32 == 0;
+}
+
+static char *name_part(const char *name, int part)
+{
+    int n = (int)(strlen(name) - strlen(parts[PART_CODES]));
+    return eai_asprintf("%.*s%s", n, name, parts[part]);
+}
+
+static eai_status list_packed(eai_weights *w, const char *name, const eai_shape *shape,
+                              const eai_mlx_packing *p, eai_error *err)
+{
+    const int64_t cols[] = {shape->dim[1] * p->bits / 32, shape->dim[1] / p->group,
+                            shape->dim[1] / p->group};
+    const eai_dtype types[] = {EAI_U32, p->type, p->type};
+    int n = p->mode == EAI_MLX_AFFINE ? 3 : 2;
+    eai_status st = EAI_OK;
+    for (int i = 0; st == EAI_OK && i < n; i++) {
+        char *part = name_part(name, i);
+        st = part ? eai_weights_add_borrowed(w, part, types[i],
+                                             &EAI_SHAPE2(shape->dim[0], cols[i]), NULL, err)
+                  : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a name");
+        eai_free(part);
+    }
+    return st;
+}
+
+/* The tensors of `plain`, matrices in parts. */
+static eai_status list_mlx(eai_weights *w, const eai_weights *plain, const eai_mlx_packing *p,
+                           eai_error *err)
+{
+    for (size_t i = 0; i < eai_weights_count(plain); i++) {
+        const eai_weight_tensor *t = eai_weights_at(plain, i);
+        if (is_packed(&t->shape, t->name, p))
+            EAI_TRY(list_packed(w, t->name, &t->shape, p, err));
+        else
+            EAI_TRY(eai_weights_add_borrowed(w, t->name, t->dtype, &t->shape, NULL, err));
+    }
+    return eai_weights_set_string(w, "format", "mlx", err);
+}
+
+/* Which part of a packed matrix tensor `t` is; -1: it is none. */
+static int part_of(const eai_weight_tensor *t)
+{
+    for (int i = PART_SCALES; i <= PART_BIASES; i++) {
+        size_t n = strlen(t->name);
+        size_t tail = strlen(parts[i]);
+        if (n > tail && strcmp(t->name + n - tail, parts[i]) == 0 && t->shape.n_dims == 2)
+            return i;
+    }
+    return t->dtype == EAI_U32 ? PART_CODES : -1;
+}
+
+/* A row's numbers as the folder's type holds them, packed. */
+static eai_status pack_row(const merge_job *job, int64_t n, eai_error *err)
+{
+    for (int64_t j = 0; j < n; j++) {
+        if (job->dtype == EAI_BF16)
+            job->row[j] = eai_bf16_to_f32(eai_bf16_from_f32(job->row[j]));
+        else if (job->dtype == EAI_F16)
+            job->row[j] = eai_f16_to_f32(eai_f16_from_f32(job->row[j]));
+    }
+    return eai_mlx_quantize_row(job->codes, job->scales, job->biases, job->packing, job->row, n,
+                                err);
+}
+
+static eai_status fill_mlx_rows(void *out, const eai_weight_tensor *t, int64_t first,
+                                int64_t n_rows, void *ud, eai_error *err)
+{
+    merge_job *job = ud;
+    const eai_mlx_packing *p = job->packing;
+    int part = part_of(t);
+    if (part < 0)
+        return fill_rows(out, t, first, n_rows, ud, err);
+    size_t stem = strlen(t->name) - strlen(parts[part]);
+    char *name = eai_asprintf("%.*s%s", (int)stem, t->name, parts[PART_CODES]);
+    if (!name)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a name");
+    row_source from = find_source(job, name);
+    size_t bytes = eai_row_bytes(t->dtype, t->shape.dim[1]);
+    int64_t n = part == PART_CODES ? t->shape.dim[1] * 32 / p->bits : t->shape.dim[1] * p->group;
+    const void *made[] = {job->codes, job->scales, job->biases};
+    eai_status st = EAI_OK;
+    for (int64_t i = 0; st == EAI_OK && i < n_rows; i++) {
+        st = make_row(job, &from, name, first + i, n, job->dtype, err);
+        if (st == EAI_OK)
+            st = pack_row(job, n, err);
+        if (st == EAI_OK)
+            memcpy((char *)out + (size_t)i * bytes, made[part], bytes);
+    }
+    eai_free(name);
+    return st;
+}
+
+static eai_status save_mlx(const eai_weights *w, int64_t longest, const eai_adapter *a,
+                           const eai_model *m, eai_dtype dtype, const eai_mlx_packing *p,
+                           const char *path, eai_error *err)
+{
+    merge_job job = {.adapter = a, .model = m, .packing = p, .dtype = dtype};
+    job.row = eai_alloc_array((size_t)longest, sizeof(float));
+    job.codes = eai_alloc_array((size_t)longest, sizeof(*job.codes));
+    job.scales = eai_alloc_array((size_t)longest, sizeof(float));
+    job.biases = eai_alloc_array((size_t)longest, sizeof(float));
+    eai_status st = EAI_OK;
+    if (job.row && job.codes && job.scales && job.biases)
+        st = eai_weights_save(w, path, &(eai_weights_save_opts){fill_mlx_rows, &job}, err);
+    else
+        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory to merge rows of %lld",
+                           (long long)longest);
+    eai_free(job.row);
+    eai_free(job.codes);
+    eai_free(job.scales);
+    eai_free(job.biases);
+    return st;
+}
+
+eai_status eai_adapter_merge_mlx(const eai_adapter *a, const eai_model *m, const char *folder,
+                                 eai_dtype dtype, const eai_mlx_packing *packing, eai_error *err)
+{
+    eai_mlx_packing p = *packing;
+    eai_weights *plain = NULL;
+    eai_weights *w = NULL;
+    char *path = NULL;
+    int64_t longest = 0;
+
+    if (dtype != EAI_F32 && dtype != EAI_BF16 && dtype != EAI_F16)
+        return eai_error_set(err, EAI_ERR_ARGUMENT, "type %s: a merged model is f32, bf16 or f16",
+                             eai_dtype_get(dtype)->name);
+    p.type = p.mode == EAI_MLX_AFFINE ? dtype : EAI_U8;
+    EAI_TRY(eai_mlx_packing_check(&p, 0, err));
+    EAI_TRY(check_owner(a, m, err));
+    EAI_TRY(eai_fs_mkdir_p(folder, err));
+    eai_status st = eai_weights_create(&plain, folder, err);
+    if (st == EAI_OK)
+        st = eai_weights_create(&w, folder, err);
+    if (st == EAI_OK)
+        st = list_tensors(plain, &longest, a, m, dtype, err);
+    if (st == EAI_OK)
+        st = list_mlx(w, plain, &p, err);
+    if (st == EAI_OK && !(path = eai_path_join(folder, "model.safetensors")))
+        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+    if (st == EAI_OK)
+        st = save_mlx(w, longest, a, m, dtype, &p, path, err);
+    if (st == EAI_OK)
+        st = model__save_config(m, folder, is_tied(a, m), dtype, &p, err);
+    eai_free(path);
+    eai_weights_close(plain);
     eai_weights_close(w);
     return st;
 }

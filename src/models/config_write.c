@@ -124,8 +124,18 @@ static void write_layers(eai_strbuf *b, const eai_model *m)
     eai_strbuf_text(b, "],\n");
 }
 
+/* As mlx-lm writes it, and once more under the name that transformers looks for. */
+static void write_packing(eai_strbuf *b, const eai_mlx_packing *p)
+{
+    static const char *const keys[] = {"quantization", "quantization_config"};
+    for (size_t i = 0; p && i < sizeof(keys) / sizeof(keys[0]); i++)
+        eai_strbuf_printf(b,
+                          "  \"%s\": {\"group_size\": %d, \"bits\": %d, \"mode\": \"%s\"},\n",
+                          keys[i], p->group, p->bits, eai_mlx_mode_name(p->mode));
+}
+
 static void write_config(eai_strbuf *b, const eai_model *m, const json_t *base, bool tied,
-                         eai_dtype dtype)
+                         eai_dtype dtype, const eai_mlx_packing *packing)
 {
     const eai_model_config *c = &m->config;
     const char *type = dtype == EAI_BF16 ? "bfloat16" : dtype == EAI_F16 ? "float16" : "float32";
@@ -151,6 +161,7 @@ static void write_config(eai_strbuf *b, const eai_model *m, const json_t *base, 
     if (c->attention_scale > 0)
         write_real(b, "query_pre_attn_scalar", 1 / (c->attention_scale * c->attention_scale));
     write_real(b, "rms_norm_eps", c->rms_eps);
+    write_packing(b, packing);
     write_bool(b, "tie_word_embeddings", tied);
     eai_strbuf_printf(b, "  \"torch_dtype\": \"%s\"\n}\n", type);
 }
@@ -180,7 +191,7 @@ static eai_status check_writable(const eai_model *m, eai_error *err)
 }
 
 eai_status model__save_config(const eai_model *m, const char *folder, bool tied, eai_dtype dtype,
-                              eai_error *err)
+                              const eai_mlx_packing *packing, eai_error *err)
 {
     eai_status st;
     eai_strbuf b = EAI_STRBUF_INIT(1 << 20);
@@ -189,7 +200,7 @@ eai_status model__save_config(const eai_model *m, const char *folder, bool tied,
     EAI_TRY(check_writable(m, err));
     EAI_TRY(load_base(&base, m->weights, err));
     char *path = eai_path_join(folder, "config.json");
-    write_config(&b, m, base, tied, dtype);
+    write_config(&b, m, base, tied, dtype, packing);
     json_decref(base);
     st = eai_strbuf_check(&b, "config.json", err);
     if (st == EAI_OK && !path)

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include <efficientai/mlx_quant.h>
 #include <efficientai/model.h>
 #include <efficientai/weights.h>
 
@@ -138,9 +139,9 @@ eai_status model__check_count(const char *where, const char *name, int64_t value
 #define MODEL_CONFIG_BYTES_MAX ((size_t)1 << 24)
 char *model__config_path(const eai_weights *w);
 /* Writes FOLDER/config.json as transformers reads it; `dtype` names the weights' type, `tied` says
- * whether the head is the embedding there. */
+ * whether the head is the embedding there, `packing` how MLX reads its matrices (NULL: plainly). */
 eai_status model__save_config(const eai_model *m, const char *folder, bool tied, eai_dtype dtype,
-                              eai_error *err);
+                              const eai_mlx_packing *packing, eai_error *err);
 
 /* One value of config.json: *out stays as it is where it is absent or null and not required. */
 eai_status model__json_int(int64_t *out, const json_t *root, const char *key, bool required,

@@ -206,11 +206,19 @@ def case_the_default_model():
     assert text(model, "cpu", prompt, *words) == text(model, "mlx", prompt, *words)
 
 
-def mlx_lm(model, name):
-    """Adapters in mlx-lm and back, by an interpreter that has it (tools/peers.sh --mlx names one)."""
+def find_mlx_lm():
+    """An interpreter that has it, or None, which is said."""
     judge = os.environ.get("EFFICIENTAI_PEERS_PYTHON")
-    if not judge or subprocess.run([judge, "-c", "import mlx_lm"], capture_output=True).returncode != 0:
-        print("        SKIPPED: mlx-lm is not here (tools/peers.sh --mlx COMMAND brings it)")
+    if judge and subprocess.run([judge, "-c", "import mlx_lm"], capture_output=True).returncode == 0:
+        return judge
+    print("        SKIPPED: mlx-lm is not here (tools/peers.sh --mlx COMMAND brings it)")
+    return None
+
+
+def mlx_lm(model, name):
+    """Adapters in mlx-lm and back."""
+    judge = find_mlx_lm()
+    if not judge:
         return
     adapter, folder, work = adapter_of_tiny(), WORK / f"{name}-folder", WORK / f"{name}-mlx-lm"
     if model != TINY:
@@ -236,6 +244,22 @@ def case_mlx_lm_on_the_default_model():
         mlx_lm(model, "smollm2")
     else:
         print("        SKIPPED: the default model is not here (efficientai models get)")
+
+
+def case_mlx_lm_reads_packed_folders():
+    judge = find_mlx_lm()
+    if not judge:
+        return
+    script = pathlib.Path(__file__).resolve().parents[2] / "tools/oracles/mlx_lm_reads.py"
+    adapter, plain = adapter_of_tiny(), WORK / "plain"
+    lora("merge", TINY, "--adapter", adapter, "--output", plain)
+    for mode, *size in (("affine", 4, 32), ("affine", 3, 32), ("affine", 8, 32), ("mxfp4",), ("mxfp8",), ("nvfp4",)):
+        packed = WORK / "-".join(map(str, ("packed", mode, *size)))
+        words = ["--q-bits", size[0], "--q-group-size", size[1]] if size else []
+        lora("merge", TINY, "--adapter", adapter, "--output", packed, "--format", "mlx", "--q-mode", mode, *words)
+        done = subprocess.run(list(map(str, [judge, script, plain, packed])), capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        print("      " + done.stdout, end="")
 
 
 sys.exit(cases.run(globals()))

@@ -37,6 +37,9 @@ static bool find_type(mlx_type *out, eai_dtype t)
     case EAI_U8:
         *out = MLX_U8;
         return true;
+    case EAI_U32:
+        *out = MLX_U32;
+        return true;
     default:
         return false;
     }

@@ -1,0 +1,204 @@
+/* Merged models packed for mlx-lm: which tensors there are, that they unpack to the merged matrices, the
+ * config, and what is refused. That mlx-lm reads them, byte for byte its own: tools/oracles/mlx_lm_reads.py. */
+#include "support/eai_test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include <efficientai/adapter.h>
+#include <efficientai/convert.h>
+
+#include "support/tiny_llama.h"
+
+static const char *join(const char *folder, const char *name)
+{
+    static char path[1024];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return path;
+}
+
+static eai_adapter *make_adapter(const eai_model *m)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_adapter *a = NULL;
+    const eai_parameter *p;
+    eai_adapter_opts opts = EAI_ADAPTER_OPTS_INIT;
+    assert_ok(eai_adapter_create(&a, m, &opts, &err), &err);
+    size_t n = eai_adapter_parameters(&p, a);
+    for (size_t i = 1; i < n; i += 2)
+        hash_fill_uniform(p[i].data, HASH_STREAM_LORA_B, i, (size_t)eai_shape_elements(&p[i].shape),
+                          0.1);
+    return a;
+}
+
+static eai_weights *open_folder(const char *dir)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_weights *w = NULL;
+    assert_ok(eai_weights_open(&w, join(dir, "model.safetensors"), &err), &err);
+    return w;
+}
+
+/* The largest difference of a packed matrix from the plain one, in units of the plain one's largest. */
+static double distance(const eai_weights *plain, const eai_weights *packed, const char *name,
+                       const eai_mlx_packing *p)
+{
+    char key[128];
+    snprintf(key, sizeof(key), "%s.weight", name);
+    const eai_weight_tensor *x = eai_weights_find(plain, key);
+    const eai_weight_tensor *codes = eai_weights_find(packed, key);
+    snprintf(key, sizeof(key), "%s.scales", name);
+    const eai_weight_tensor *scales = eai_weights_find(packed, key);
+    snprintf(key, sizeof(key), "%s.biases", name);
+    const eai_weight_tensor *biases = eai_weights_find(packed, key);
+    assert_true(x && codes && scales && (biases != NULL) == (p->mode == EAI_MLX_AFFINE));
+    int64_t rows = x->shape.dim[0];
+    int64_t n = x->shape.dim[1];
+    assert_int_equal(codes->dtype, EAI_U32);
+    assert_int_equal(scales->dtype, p->type);
+    assert_true(eai_shape_equal(&codes->shape, &EAI_SHAPE2(rows, n * p->bits / 32)));
+    assert_true(eai_shape_equal(&scales->shape, &EAI_SHAPE2(rows, n / p->group)));
+    double worst = 0;
+    double largest = 0;
+    float *row = malloc((size_t)n * sizeof(float));
+    assert_non_null(row);
+    for (int64_t r = 0; r < rows; r++) {
+        size_t at = (size_t)r * eai_row_bytes(p->type, n / p->group);
+        eai_mlx_dequantize_row(
+            row, (const uint32_t *)codes->data + r * codes->shape.dim[1],
+            (const char *)scales->data + at,
+            biases ? (const void *)((const char *)biases->data + at) : NULL, p, n);
+        for (int64_t j = 0; j < n; j++) {
+            double v = (double)eai_bf16_to_f32(((const uint16_t *)x->data)[r * n + j]);
+            worst = eai_test_worse(worst, fabs((double)row[j] - v));
+            largest = fmax(largest, fabs(v));
+        }
+    }
+    free(row);
+    return worst / largest;
+}
+
+static void packed_is_near_plain(void **state)
+{
+    (void)state;
+    static const struct {
+        eai_mlx_packing p;
+        double within;
+    } cases[] = {
+        {{EAI_MLX_AFFINE, 8, 32, EAI_BF16}, 0.01}, {{EAI_MLX_AFFINE, 4, 32, EAI_BF16}, 0.08},
+        {{EAI_MLX_AFFINE, 2, 32, EAI_BF16}, 0.4},  {{EAI_MLX_MXFP4, 4, 32, EAI_U8}, 0.2},
+        {{EAI_MLX_MXFP8, 8, 32, EAI_U8}, 0.04},    {{EAI_MLX_NVFP4, 4, 16, EAI_U8}, 0.2},
+    };
+    eai_error err = EAI_ERROR_INIT;
+    char *dir = eai_test_make_folder();
+    tiny_llama tiny;
+    tiny_llama_open(&tiny, EAI_F32, true);
+    eai_adapter *a = make_adapter(tiny.model);
+    assert_ok(eai_adapter_merge(a, tiny.model, dir, EAI_BF16, &err), &err);
+    eai_weights *plain = open_folder(dir);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const eai_mlx_packing *p = &cases[i].p;
+        char *folder = eai_test_make_folder();
+        assert_ok(eai_adapter_merge_mlx(a, tiny.model, folder, EAI_BF16, p, &err), &err);
+        eai_weights *packed = open_folder(folder);
+        size_t parts = p->mode == EAI_MLX_AFFINE ? 3 : 2;
+        assert_int_equal(eai_weights_count(packed), eai_weights_count(plain) + (parts - 1) * 15);
+        assert_true(distance(plain, packed, "model.embed_tokens", p) < cases[i].within);
+        assert_true(distance(plain, packed, "model.layers.1.mlp.down_proj", p) < cases[i].within);
+        const eai_weight_tensor *norm = eai_weights_find(packed, "model.norm.weight");
+        assert_true(norm && norm->dtype == EAI_BF16);
+        json_t *root = json_load_file(join(folder, "config.json"), 0, NULL);
+        const json_t *how = json_object_get(root, "quantization");
+        assert_int_equal(json_integer_value(json_object_get(how, "bits")), p->bits);
+        assert_int_equal(json_integer_value(json_object_get(how, "group_size")), p->group);
+        assert_string_equal(json_string_value(json_object_get(how, "mode")),
+                            eai_mlx_mode_name(p->mode));
+        assert_true(json_equal(how, json_object_get(root, "quantization_config")));
+        json_decref(root);
+        eai_weights_close(packed);
+        eai_test_remove_folder(folder);
+    }
+    eai_weights_close(plain);
+    eai_adapter_free(a);
+    tiny_llama_close(&tiny);
+    eai_test_remove_folder(dir);
+}
+
+/* Rows of 32 and 64 are no groups of 64 and 128: such matrices stay plain. */
+static void rows_without_groups_stay_plain(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    char *dir = eai_test_make_folder();
+    tiny_llama tiny;
+    tiny_llama_open(&tiny, EAI_F32, true);
+    eai_mlx_packing p = {EAI_MLX_AFFINE, 0, 0, EAI_F32};
+    assert_ok(eai_adapter_merge_mlx(NULL, tiny.model, dir, EAI_F32, &p, &err), &err);
+    eai_weights *w = open_folder(dir);
+    assert_null(eai_weights_find(w, "model.layers.0.self_attn.q_proj.scales"));
+    assert_int_equal(eai_weights_find(w, "model.layers.0.self_attn.q_proj.weight")->dtype, EAI_F32);
+    assert_non_null(eai_weights_find(w, "model.layers.0.mlp.down_proj.scales"));
+    assert_int_equal(eai_weights_find(w, "model.layers.0.mlp.down_proj.scales")->dtype, EAI_F32);
+    eai_weights_close(w);
+    tiny_llama_close(&tiny);
+    eai_test_remove_folder(dir);
+}
+
+static void bad_ones_are_refused(void **state)
+{
+    (void)state;
+    eai_error err = EAI_ERROR_INIT;
+    char *dir = eai_test_make_folder();
+    tiny_llama tiny;
+    tiny_llama_open(&tiny, EAI_F32, true);
+    eai_mlx_packing p = {EAI_MLX_AFFINE, 7, 32, EAI_F32};
+    assert_fails(eai_adapter_merge_mlx(NULL, tiny.model, dir, EAI_F32, &p, &err),
+                 EAI_ERR_UNSUPPORTED, &err, "affine with 7 bits and groups of 32");
+    p.bits = 4;
+    assert_fails(eai_adapter_merge_mlx(NULL, tiny.model, dir, EAI_Q4_0, &p, &err), EAI_ERR_ARGUMENT,
+                 &err, "type q4_0: a merged model is f32, bf16 or f16");
+    assert_true(access(join(dir, "model.safetensors"), F_OK) != 0);
+    tiny_llama_close(&tiny);
+    eai_test_remove_folder(dir);
+}
+
+typedef struct file_job {
+    const eai_model *model;
+    const eai_adapter *adapter;
+    const char *dir;
+} file_job;
+
+static eai_status merge_once(void *ud, eai_error *err)
+{
+    const file_job *job = ud;
+    eai_mlx_packing p = {EAI_MLX_NVFP4, 0, 0, EAI_U8};
+    return eai_adapter_merge_mlx(job->adapter, job->model, job->dir, EAI_BF16, &p, err);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    char *dir = eai_test_make_folder();
+    tiny_llama tiny;
+    tiny_llama_open(&tiny, EAI_F32, true);
+    eai_adapter *a = make_adapter(tiny.model);
+    file_job job = {tiny.model, a, dir};
+    eai_test_torture(merge_once, &job);
+    eai_adapter_free(a);
+    tiny_llama_close(&tiny);
+    eai_test_remove_folder(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packed_is_near_plain),
+        cmocka_unit_test(rows_without_groups_stay_plain),
+        cmocka_unit_test(bad_ones_are_refused),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests_name("lora.merge_mlx", tests, NULL, NULL);
+}
