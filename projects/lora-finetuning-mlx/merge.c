@@ -27,7 +27,8 @@ const eai_option merge_options[] = {
      .default_value = "safetensors",
      .value_name = "FORMAT",
      .choices = "safetensors|gguf|mlx",
-     .help = "gguf: one file, of a model that is one; mlx: safetensors with packed matrices, for mlx-lm"},
+     .help = "gguf: one file, of a model that is one; mlx: safetensors with packed matrices, for "
+             "mlx-lm"},
     {.name = "save-dtype",
      .type = EAI_OPT_ENUM,
      .offset = ARG(save_dtype),
@@ -57,7 +58,8 @@ const eai_option merge_options[] = {
      .offset = ARG(q_group_size),
      .default_value = "0",
      .value_name = "N",
-     .help = "numbers that share a scale, 0: 64 (mxfp4, mxfp8: 32, nvfp4: 16); affine has 32, 64 and 128",
+     .help = "numbers that share a scale, 0: 64 (mxfp4, mxfp8: 32, nvfp4: 16); affine has 32, 64 "
+             "and 128",
      .min = 0,
      .max = 128,
      .group = "Format mlx"},

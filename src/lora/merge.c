@@ -1,5 +1,6 @@
 /* Merging: the model with an adapter worked into its weights, W' = W + scale * B A, as a Hugging
- * Face folder of plain floats, as the same with matrices that MLX packs, or as a GGUF file of any type.
+ * Face folder of plain floats, as the same with matrices that MLX packs, or as a GGUF file of any
+ * type.
  *
  * The file is written a few rows at a time, each row unpacked, changed, and rounded to the wanted
  * type, so a merged model never lies in memory as a whole. Sums are in f32. Start at
@@ -95,9 +96,9 @@ static eai_status make_row(const merge_job *job, const row_source *from, const c
         add_delta(job->row, job->adapter, from->linear, i);
     for (int64_t j = 0; j < n; j++) {
         if (!isfinite(job->row[j]) || (dtype == EAI_F16 && fabsf(job->row[j]) >= 65520.0f))
-            return eai_error_set(
-                err, EAI_ERR_NUMERIC, "tensor '%s': row %" PRId64 " has %g, which %s cannot hold",
-                name, i, (double)job->row[j], eai_dtype_get(dtype)->name);
+            return eai_error_set(err, EAI_ERR_NUMERIC,
+                                 "tensor '%s': row %" PRId64 " has %g, which %s cannot hold", name,
+                                 i, (double)job->row[j], eai_dtype_get(dtype)->name);
     }
     return EAI_OK;
 }
@@ -241,8 +242,8 @@ static eai_status list_packed(eai_weights *w, const char *name, const eai_shape 
     eai_status st = EAI_OK;
     for (int i = 0; st == EAI_OK && i < n; i++) {
         char *part = name_part(name, i);
-        st = part ? eai_weights_add_borrowed(w, part, types[i],
-                                             &EAI_SHAPE2(shape->dim[0], cols[i]), NULL, err)
+        st = part ? eai_weights_add_borrowed(w, part, types[i], &EAI_SHAPE2(shape->dim[0], cols[i]),
+                                             NULL, err)
                   : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a name");
         eai_free(part);
     }

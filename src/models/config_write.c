@@ -129,8 +129,7 @@ static void write_packing(eai_strbuf *b, const eai_mlx_packing *p)
 {
     static const char *const keys[] = {"quantization", "quantization_config"};
     for (size_t i = 0; p && i < sizeof(keys) / sizeof(keys[0]); i++)
-        eai_strbuf_printf(b,
-                          "  \"%s\": {\"group_size\": %d, \"bits\": %d, \"mode\": \"%s\"},\n",
+        eai_strbuf_printf(b, "  \"%s\": {\"group_size\": %d, \"bits\": %d, \"mode\": \"%s\"},\n",
                           keys[i], p->group, p->bits, eai_mlx_mode_name(p->mode));
 }
 
