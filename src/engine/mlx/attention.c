@@ -102,8 +102,7 @@ static mlx_array *find_scores(mlx_backend *b, mlx_array *q, mlx_array *k, double
     return mask ? MLX(where, mask, scores, mlx__number(b, -HUGE_VAL)) : scores;
 }
 
-/* x with zeros for queries that see nothing; x has `dims` dimensions, that of queries before the
- * last. */
+/* x [.., Tq, n] with zeros for queries that see nothing. */
 static mlx_array *without_empty(mlx_backend *b, const view *v, mlx_array *x)
 {
     if (!v->empty)
@@ -130,8 +129,8 @@ static void put_nothing(mlx_backend *b, const eai_step *s)
  * it: the gradient below does not. */
 static mlx_array *find_lse(mlx_backend *b, const view *v, mlx_array *scores)
 {
-    mlx_array *masked = MLX(binary, MLX_EQUAL, MLX(max_last, scores), mlx__number(b, -HUGE_VAL));
-    mlx_array *finite = MLX(where, masked, mlx__number(b, 0), scores);
+    mlx_array *masked;
+    mlx_array *finite = mlx__unmasked(b, scores, &masked);
     mlx_array *lse = MLX(where, masked, mlx__number(b, -HUGE_VAL), MLX(logsumexp_last, finite));
     return MLX(reshape, lse, &EAI_SHAPE2(v->n_heads, v->n_queries));
 }
@@ -196,8 +195,7 @@ void mlx_op_attention_grad(mlx_backend *b, const eai_step *s)
     mlx_array *out = queries(b, &v, mlx__in(b, s, 5));
     mlx_array *dout = queries(b, &v, mlx__in(b, s, 7));
     mlx_array *scores = find_scores(b, q, k, scale, find_mask(b, &v));
-    if (v.empty) /* a softmax of nothing is no number */
-        scores = without_empty(b, &v, scores);
+    scores = without_empty(b, &v, scores); /* a softmax of nothing is no number */
     mlx_array *p = without_empty(b, &v, MLX(softmax_last, scores));
     if (mlx__is_wanted(s, 2))
         mlx__put(b, s, 2, among_all(b, &v, sum_over_queries(b, &v, p, dout), &s->out[2].shape));

@@ -91,6 +91,9 @@ void mlx__change(mlx_backend *b, int i, mlx_array *x, bool in_place);
 mlx_array *mlx__inside(mlx_backend *b, mlx_array *start, mlx_array *end, int64_t n, int64_t first,
                        int64_t n_keys);
 
+/* x with zeros in rows that are -inf everywhere, which *masked [.., 1] marks. */
+mlx_array *mlx__unmasked(mlx_backend *b, mlx_array *x, mlx_array **masked);
+
 /* At the end of a run. */
 void mlx__forget_angles(mlx_backend *b);
 

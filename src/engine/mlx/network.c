@@ -7,8 +7,7 @@
 
 #include "base/banned.h"
 
-/* x with zeros in rows that are -inf everywhere, which *masked [.., 1] marks. */
-static mlx_array *unmasked(mlx_backend *b, mlx_array *x, mlx_array **masked)
+mlx_array *mlx__unmasked(mlx_backend *b, mlx_array *x, mlx_array **masked)
 {
     *masked = MLX(binary, MLX_EQUAL, MLX(max_last, x), mlx__number(b, -HUGE_VAL));
     return MLX(where, *masked, mlx__number(b, 0), x);
@@ -17,14 +16,14 @@ static mlx_array *unmasked(mlx_backend *b, mlx_array *x, mlx_array **masked)
 void mlx_op_softmax(mlx_backend *b, const eai_step *s)
 {
     mlx_array *masked;
-    mlx_array *x = unmasked(b, mlx__in(b, s, 0), &masked);
+    mlx_array *x = mlx__unmasked(b, mlx__in(b, s, 0), &masked);
     mlx__put(b, s, 0, MLX(where, masked, mlx__number(b, 0), MLX(softmax_last, x)));
 }
 
 void mlx_op_log_softmax(mlx_backend *b, const eai_step *s)
 {
     mlx_array *masked;
-    mlx_array *x = unmasked(b, mlx__in(b, s, 0), &masked);
+    mlx_array *x = mlx__unmasked(b, mlx__in(b, s, 0), &masked);
     mlx_array *y = mlx__sub(b, x, MLX(logsumexp_last, x));
     mlx__put(b, s, 0, MLX(where, masked, mlx__number(b, -HUGE_VAL), y));
 }
