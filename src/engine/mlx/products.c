@@ -72,7 +72,12 @@ static mlx_array *take_packed(mlx_backend *b, const mlx_packed *w, mlx_array *id
 static mlx_array *take(mlx_backend *b, const eai_step *s, int i, mlx_array *ids)
 {
     const mlx_packed *packed = mlx__in_packed(b, s, i);
-    return packed ? take_packed(b, packed, ids) : MLX(take_rows, mlx__in(b, s, i), ids);
+    if (packed)
+        return take_packed(b, packed, ids);
+    mlx_array *half = mlx__in_half(b, s, i); /* its rows alone become floats */
+    if (half)
+        return MLX(cast, MLX(take_rows, half, ids), MLX_F32);
+    return MLX(take_rows, mlx__in(b, s, i), ids);
 }
 
 void mlx_op_gather_rows(mlx_backend *b, const eai_step *s)
