@@ -116,30 +116,16 @@ int graph__affine_bits(eai_dtype t)
     return formats[t].bits;
 }
 
-/* 32 codes of `bits` bits, the first in the lowest bits of the first word. */
-static void pack(uint32_t *out, const uint8_t *q, int bits)
-{
-    uint64_t waiting = 0;
-    int n = 0;
-    for (int j = 0; j < GROUP; j++) {
-        waiting |= (uint64_t)q[j] << n;
-        n += bits;
-        if (n >= 32) {
-            *out++ = (uint32_t)waiting;
-            waiting >>= 32;
-            n -= 32;
-        }
-    }
-}
-
 void graph__affine_row(uint32_t *codes, float *scales, float *biases, eai_dtype t, const void *row,
                        int64_t n)
 {
     int bits = formats[t].bits;
+    memset(codes, 0, (size_t)(n / 32 * bits) * sizeof(*codes));
     for (int64_t i = 0; i < n / GROUP; i++) {
         group g;
         formats[t].read(&g, row, i);
-        pack(codes + i * bits, g.q, bits);
+        for (int j = 0; j < GROUP; j++)
+            convert__put_code(codes, i * GROUP + j, bits, g.q[j]);
         scales[i] = g.scale;
         biases[i] = g.bias;
     }

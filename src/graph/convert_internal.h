@@ -73,6 +73,16 @@ static inline int find_largest(const float *x, int n)
     return at;
 }
 
+/* Code i of a row of `bits` bits each, the first in the lowest bits; the words were zero. */
+static inline void convert__put_code(uint32_t *codes, int64_t i, int bits, uint32_t q)
+{
+    int64_t at = i * bits;
+    int shift = (int)(at % 32);
+    codes[at / 32] |= q << shift;
+    if (shift + bits > 32)
+        codes[at / 32 + 1] |= q >> (32 - shift);
+}
+
 /* Scale and minimum of part k of a block of q4_K or q5_K, from its 12 bytes of them (convert_k.c).
  */
 void convert__load_scale8(int *s, int *m, const uint8_t *p, int k);

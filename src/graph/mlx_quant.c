@@ -200,15 +200,6 @@ static float byte_scale(uint8_t byte, eai_mlx_mode mode)
 
 /* ---- rows ---- */
 
-static void put_code(uint32_t *codes, int64_t i, int bits, uint32_t q)
-{
-    int64_t at = i * bits;
-    int shift = (int)(at % 32);
-    codes[at / 32] |= q << shift;
-    if (shift + bits > 32)
-        codes[at / 32 + 1] |= q >> (32 - shift);
-}
-
 static uint32_t get_code(const uint32_t *codes, int64_t i, int bits)
 {
     int64_t at = i * bits;
@@ -226,7 +217,7 @@ static void quantize_affine(uint32_t *codes, void *scales, void *biases, const e
     store_scale(scales, p->type, g, a.scale);
     store_scale(biases, p->type, g, a.bias);
     for (int64_t i = g * p->group; i < (g + 1) * p->group; i++)
-        put_code(codes, i, p->bits, affine_code(x[i], a, p->bits));
+        convert__put_code(codes, i, p->bits, affine_code(x[i], a, p->bits));
 }
 
 static void quantize_small(uint32_t *codes, void *scales, const eai_mlx_packing *p, const float *x,
@@ -237,7 +228,7 @@ static void quantize_small(uint32_t *codes, void *scales, const eai_mlx_packing 
     ((uint8_t *)scales)[g] = byte;
     for (int64_t i = g * p->group; i < (g + 1) * p->group; i++) {
         float v = scale > 0 ? x[i] / scale : 0;
-        put_code(codes, i, p->bits, p->bits == 8 ? to_e4m3(v) : to_e2m1(v));
+        convert__put_code(codes, i, p->bits, p->bits == 8 ? to_e4m3(v) : to_e2m1(v));
     }
 }
 
