@@ -22,7 +22,7 @@ say() {
 # What a command prints, or that it failed.
 show() {
     if "$@" >"$work/out" 2>&1; then
-        sed 's/^/    /' "$work/out" | tee -a "$work/report"
+        sed "s|$work/||g; s/^/    /" "$work/out" | tee -a "$work/report"
     else
         tail -n 20 "$work/out" | sed 's/^/    /' | tee -a "$work/report"
         say "    FAILED: $*"
