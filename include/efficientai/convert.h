@@ -94,9 +94,14 @@ static inline uint16_t eai_f16_from_f32(float x)
     return (uint16_t)(sign | ((mantissa + half - 1u + odd) >> shift));
 }
 
-/* n elements of a row in storage type t, as floats. n must be a whole number of blocks; `row` needs
- * no alignment. f64 and integers are rounded to float. */
+/* n elements of a row in storage type t, not a PLANAR one, as floats. n must be a whole number of
+ * blocks; `row` needs no alignment. f64 and integers are rounded to float. */
 EAI_API void eai_dequantize_row(float *out, eai_dtype t, const void *row, int64_t n);
+
+/* The same of any type: n elements from `row` on, which lies among the codes of `planes` where the
+ * type is PLANAR (else NULL) and begins a block. */
+EAI_API void eai_unpack_row(float *out, eai_dtype t, const void *row, const eai_planes *planes,
+                            int64_t n);
 
 /* n floats into a row of storage type t (a float or quantized type), rounded as ggml's reference
  * does (convert.c says how). n must be a whole number of blocks; `row` needs no alignment.

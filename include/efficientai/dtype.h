@@ -4,7 +4,7 @@
  * one element. Quantized types keep `block` elements in `bytes` bytes; they are operands of
  * products and of row look-ups, and are unpacked a panel at a time, never as a whole. To add a
  * storage format: a row here, its GGUF number in formats/gguf.c, its definition in
- * graph/convert_*.c and an unpack routine in engine/cpu/unpack.inc.c. */
+ * graph/convert_*.c (mlx_quant.c) and an unpack routine in engine/cpu/unpack.inc.c. */
 #ifndef EAI_DTYPE_H
 #define EAI_DTYPE_H
 
@@ -40,10 +40,21 @@ extern "C" {
     X(Q3_K,  "q3_K",   256, 110, NULL, QUANTIZED) /* 32 x 8 third bits; 64 x 4 x 2 bits; 16 x 6 bits s; f16 d */ \
     X(Q4_K,  "q4_K",   256, 144, NULL, QUANTIZED) /* f16 d, f16 dmin; 8 x (6 bits s, 6 bits m); 128 x 2 nibbles */ \
     X(Q5_K,  "q5_K",   256, 176, NULL, QUANTIZED) /* f16 d, f16 dmin; 8 x (6, 6); 32 x 8 fifth bits; 128 x 2 nibbles */ \
-    X(Q6_K,  "q6_K",   256, 210, NULL, QUANTIZED) /* 128 x 2 nibbles; 64 x 4 x 2 high bits; 16 x i8 s; f16 d */
+    X(Q6_K,  "q6_K",   256, 210, NULL, QUANTIZED) /* 128 x 2 nibbles; 64 x 4 x 2 high bits; 16 x i8 s; f16 d */ \
+    X(MLX_Q2, "mlx_q2", 32,   8, NULL, PLANAR) /* 32 codes, in planes a scale and a bias for each group of them */ \
+    X(MLX_Q3, "mlx_q3", 32,  12, NULL, PLANAR)  \
+    X(MLX_Q4, "mlx_q4", 32,  16, NULL, PLANAR)  \
+    X(MLX_Q5, "mlx_q5", 32,  20, NULL, PLANAR)  \
+    X(MLX_Q6, "mlx_q6", 32,  24, NULL, PLANAR)  \
+    X(MLX_Q8, "mlx_q8", 32,  32, NULL, PLANAR)  \
+    X(MLX_MXFP4, "mlx_mxfp4", 32, 16, NULL, PLANAR) \
+    X(MLX_MXFP8, "mlx_mxfp8", 32, 32, NULL, PLANAR) \
+    X(MLX_NVFP4, "mlx_nvfp4", 32, 16, NULL, PLANAR)
 /* The nibbles of blocks of 32: byte j holds element j in its low half and element j+16 in its high
  * half. Blocks of 256 ("k-quants") have groups of 16 (q2_K, q3_K, q6_K) or 32 elements with scales
- * of their own: x = d*s*q - dmin*m; graph/convert_k.c says which bits are whose. */
+ * of their own: x = d*s*q - dmin*m; graph/convert_k.c says which bits are whose.
+ * PLANAR types are those of MLX (mlx_quant.h): a block is its codes alone, the first element in the
+ * lowest bits; scales lie in arrays of their own, eai_planes. */
 /* clang-format on */
 
 typedef enum eai_dtype {
@@ -56,7 +67,8 @@ typedef enum eai_dtype {
 typedef enum eai_dtype_kind {
     EAI_DTYPE_FLOAT,
     EAI_DTYPE_INTEGER,
-    EAI_DTYPE_QUANTIZED
+    EAI_DTYPE_QUANTIZED,
+    EAI_DTYPE_PLANAR
 } eai_dtype_kind;
 
 typedef struct eai_dtype_spec {
@@ -71,6 +83,16 @@ typedef struct eai_dtype_spec {
 EAI_API const eai_dtype_spec *eai_dtype_get(eai_dtype t);
 /* Finds a type by name; false when there is none. */
 EAI_API bool eai_dtype_from_name(eai_dtype *out, const char *name);
+
+/* What belongs to the codes of a PLANAR tensor. Scale i is that of elements i * group ..
+ * (i + 1) * group - 1, counted from the first row's first. */
+typedef struct eai_planes {
+    const void *codes;  /* of the first row: from where rows lie follows which scales they have */
+    const void *scales; /* aligned for its elements */
+    const void *biases; /* as many; NULL but for affine types */
+    eai_dtype type;     /* of both: EAI_F32, EAI_F16, EAI_BF16; but for affine types EAI_U8 */
+    int group;          /* 32, 64 or 128; of mlx_nvfp4 16 */
+} eai_planes;
 
 #define EAI_MAX_DIMS 5
 

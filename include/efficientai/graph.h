@@ -61,6 +61,9 @@ EAI_API eai_tensor *eai_input(eai_graph *g, const char *name, eai_dtype dtype, e
 /* Read-only bytes owned by the caller, which must outlive every plan. Any dtype. */
 EAI_API eai_tensor *eai_weight(eai_graph *g, const char *name, eai_dtype dtype, eai_shape shape,
                                const void *data);
+/* The same with the planes of a PLANAR dtype, kept as a pointer; NULL for every other. */
+EAI_API eai_tensor *eai_weight_planar(eai_graph *g, const char *name, eai_dtype dtype,
+                                      eai_shape shape, const void *data, const eai_planes *planes);
 /* Memory that operations may change, owned by the caller, which must outlive every plan:
  * parameters, optimizer moments, key/value caches. One tensor object a state and graph. */
 EAI_API eai_tensor *eai_state(eai_graph *g, const char *name, eai_dtype dtype, eai_shape shape,

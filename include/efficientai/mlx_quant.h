@@ -2,7 +2,7 @@
  * for byte.
  *
  * Use:
- *     eai_mlx_packing p = {EAI_MLX_AFFINE, 4, 64, EAI_BF16};
+ *     eai_mlx_packing p = {EAI_MLX_MODE_AFFINE, 4, 64, EAI_BF16};
  *     EAI_TRY(eai_mlx_packing_check(&p, 576, err));
  *     uint32_t codes[576 * 4 / 32];
  *     uint16_t scales[576 / 64], biases[576 / 64];
@@ -29,10 +29,10 @@ extern "C" {
 #endif
 
 typedef enum eai_mlx_mode {
-    EAI_MLX_AFFINE,
-    EAI_MLX_MXFP4,
-    EAI_MLX_MXFP8,
-    EAI_MLX_NVFP4,
+    EAI_MLX_MODE_AFFINE,
+    EAI_MLX_MODE_MXFP4,
+    EAI_MLX_MODE_MXFP8,
+    EAI_MLX_MODE_NVFP4,
 } eai_mlx_mode;
 
 typedef struct eai_mlx_packing {
@@ -40,6 +40,10 @@ typedef struct eai_mlx_packing {
     int bits, group; /* 0: the mode's default (affine 4 and 64) */
     eai_dtype type;  /* of scales and biases: EAI_F32, EAI_F16, EAI_BF16; but for affine EAI_U8 */
 } eai_mlx_packing;
+
+/* The storage type of such codes, for a packing that has been checked, and back: mode and bits. */
+EAI_API eai_dtype eai_mlx_dtype(const eai_mlx_packing *p);
+EAI_API eai_mlx_packing eai_mlx_packing_of(eai_dtype t, const eai_planes *planes);
 
 /* "affine", "mxfp4", "mxfp8" or "nvfp4", as config.json says; false for any other. */
 EAI_API bool eai_mlx_mode_from_name(eai_mlx_mode *out, const char *name);

@@ -81,6 +81,7 @@ typedef struct eai_operand {
     void *data;
     eai_dtype dtype;
     eai_shape shape;
+    const eai_planes *planes; /* of weights of PLANAR types, else NULL */
 } eai_operand;
 
 EAI_API EAI_CHECKED eai_status eai_plan_create(eai_plan **out, eai_graph *g, eai_backend *b,

@@ -43,6 +43,7 @@ typedef struct eai_weight_tensor {
     eai_shape shape;  /* row-major, outermost first */
     const void *data; /* contiguous, aligned for its elements */
     size_t bytes;
+    const eai_planes *planes; /* of PLANAR types, which only models make (of MLX's); else NULL */
 } eai_weight_tensor;
 
 /* --- from files --- */

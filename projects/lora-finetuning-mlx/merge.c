@@ -87,7 +87,7 @@ static eai_dtype dtype_of(const char *name)
 
 static eai_status merge_mlx(const session *s, const merge_args *a, eai_dtype dtype, eai_error *err)
 {
-    eai_mlx_packing p = {EAI_MLX_AFFINE, (int)a->q_bits, (int)a->q_group_size, dtype};
+    eai_mlx_packing p = {EAI_MLX_MODE_AFFINE, (int)a->q_bits, (int)a->q_group_size, dtype};
     if (!eai_mlx_mode_from_name(&p.mode, a->q_mode))
         return eai_error_set(err, EAI_ERR_USAGE, "--q-mode %s: affine, mxfp4, mxfp8 or nvfp4",
                              a->q_mode);

@@ -2,8 +2,9 @@
  *
  * Why: merging adapters, writing files and every test of a faster kernel need one conversion that
  * is simple enough to be read as the definition. Here: types of one element a block, and the table.
- * Not here: the block formats (convert_blocks.c, convert_k.c), the scalar conversions (convert.h)
- * and the engine's unpack routines (engine/cpu). Start at the table `codecs` at the end. */
+ * Not here: the block formats (convert_blocks.c, convert_k.c), MLX's (mlx_quant.c), the scalar
+ * conversions (convert.h) and the engine's unpack routines (engine/cpu). Start at the table
+ * `codecs` at the end. */
 #include "graph/convert_internal.h"
 
 static void unpack_f32(float *out, const uint8_t *row, int64_t n)
@@ -134,6 +135,14 @@ static const codec codecs[EAI_DTYPE_COUNT] = {
 void eai_dequantize_row(float *out, eai_dtype t, const void *row, int64_t n)
 {
     codecs[t].unpack(out, row, n);
+}
+
+void eai_unpack_row(float *out, eai_dtype t, const void *row, const eai_planes *planes, int64_t n)
+{
+    if (planes)
+        convert__unpack_planar(out, t, row, planes, n);
+    else
+        eai_dequantize_row(out, t, row, n);
 }
 
 eai_status eai_quantize_row(void *row, eai_dtype t, const float *in, int64_t n, eai_error *err)

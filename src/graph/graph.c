@@ -325,9 +325,21 @@ eai_tensor *eai_input(eai_graph *g, const char *name, eai_dtype dtype, eai_shape
 eai_tensor *eai_weight(eai_graph *g, const char *name, eai_dtype dtype, eai_shape shape,
                        const void *data)
 {
+    return eai_weight_planar(g, name, dtype, shape, data, NULL);
+}
+
+eai_tensor *eai_weight_planar(eai_graph *g, const char *name, eai_dtype dtype, eai_shape shape,
+                              const void *data, const eai_planes *planes)
+{
+    if ((eai_dtype_get(dtype)->kind == EAI_DTYPE_PLANAR) != (planes != NULL))
+        return eai_graph_fail(g, EAI_ERR_ARGUMENT, "weight '%s' of type %s: planes are %s", name,
+                              eai_dtype_get(dtype)->name, planes ? "of no use" : "missing");
     if (!data)
         return eai_graph_fail(g, EAI_ERR_ARGUMENT, "weight '%s' has no data", name);
-    return add_leaf(g, EAI_OP_WEIGHT, name, dtype, shape, data);
+    eai_tensor *t = add_leaf(g, EAI_OP_WEIGHT, name, dtype, shape, data);
+    if (t)
+        t->node->planes = planes;
+    return t;
 }
 
 eai_tensor *eai_state(eai_graph *g, const char *name, eai_dtype dtype, eai_shape shape, void *data)

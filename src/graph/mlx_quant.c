@@ -20,15 +20,15 @@ static const struct {
     const char *name;
     int bits, group; /* default */
 } modes[] = {
-    [EAI_MLX_AFFINE] = {"affine", 4, 64},
-    [EAI_MLX_MXFP4] = {"mxfp4", 4, 32},
-    [EAI_MLX_MXFP8] = {"mxfp8", 8, 32},
-    [EAI_MLX_NVFP4] = {"nvfp4", 4, 16},
+    [EAI_MLX_MODE_AFFINE] = {"affine", 4, 64},
+    [EAI_MLX_MODE_MXFP4] = {"mxfp4", 4, 32},
+    [EAI_MLX_MODE_MXFP8] = {"mxfp8", 8, 32},
+    [EAI_MLX_MODE_NVFP4] = {"nvfp4", 4, 16},
 };
 
 bool eai_mlx_mode_from_name(eai_mlx_mode *out, const char *name)
 {
-    for (int i = 0; i <= EAI_MLX_NVFP4; i++) {
+    for (int i = 0; i <= EAI_MLX_MODE_NVFP4; i++) {
         if (strcmp(modes[i].name, name) == 0) {
             *out = (eai_mlx_mode)i;
             return true;
@@ -42,6 +42,36 @@ const char *eai_mlx_mode_name(eai_mlx_mode mode)
     return modes[mode].name;
 }
 
+/* One row a storage type. */
+static const struct {
+    eai_dtype dtype;
+    eai_mlx_mode mode;
+    int bits;
+} types[] = {
+    {EAI_MLX_Q2, EAI_MLX_MODE_AFFINE, 2},   {EAI_MLX_Q3, EAI_MLX_MODE_AFFINE, 3},
+    {EAI_MLX_Q4, EAI_MLX_MODE_AFFINE, 4},   {EAI_MLX_Q5, EAI_MLX_MODE_AFFINE, 5},
+    {EAI_MLX_Q6, EAI_MLX_MODE_AFFINE, 6},   {EAI_MLX_Q8, EAI_MLX_MODE_AFFINE, 8},
+    {EAI_MLX_MXFP4, EAI_MLX_MODE_MXFP4, 4}, {EAI_MLX_MXFP8, EAI_MLX_MODE_MXFP8, 8},
+    {EAI_MLX_NVFP4, EAI_MLX_MODE_NVFP4, 4},
+};
+#define N_TYPES (sizeof(types) / sizeof(types[0]))
+
+eai_dtype eai_mlx_dtype(const eai_mlx_packing *p)
+{
+    size_t i = 0;
+    while (i + 1 < N_TYPES && (types[i].mode != p->mode || types[i].bits != p->bits))
+        i++;
+    return types[i].dtype;
+}
+
+eai_mlx_packing eai_mlx_packing_of(eai_dtype t, const eai_planes *planes)
+{
+    size_t i = 0;
+    while (i + 1 < N_TYPES && types[i].dtype != t)
+        i++;
+    return (eai_mlx_packing){types[i].mode, types[i].bits, planes->group, planes->type};
+}
+
 static bool has_affine(int bits, int group)
 {
     return bits >= 2 && bits <= 8 && bits != 7 && (group == 32 || group == 64 || group == 128);
@@ -50,7 +80,7 @@ static bool has_affine(int bits, int group)
 eai_status eai_mlx_packing_check(eai_mlx_packing *p, int64_t n, eai_error *err)
 {
     const char *name = modes[p->mode].name;
-    bool affine = p->mode == EAI_MLX_AFFINE;
+    bool affine = p->mode == EAI_MLX_MODE_AFFINE;
     if (p->bits == 0)
         p->bits = modes[p->mode].bits;
     if (p->group == 0)
@@ -185,7 +215,7 @@ static float largest(const float *x, int n)
 static uint8_t choose_byte(const float *x, const eai_mlx_packing *p)
 {
     float most = largest(x, p->group) / (p->bits == 8 ? 448.0f : 6.0f);
-    if (p->mode == EAI_MLX_NVFP4)
+    if (p->mode == EAI_MLX_MODE_NVFP4)
         return (uint8_t)to_e4m3(most);
     if (most == 0)
         return 127;
@@ -195,7 +225,7 @@ static uint8_t choose_byte(const float *x, const eai_mlx_packing *p)
 
 static float byte_scale(uint8_t byte, eai_mlx_mode mode)
 {
-    return mode == EAI_MLX_NVFP4 ? from_e4m3(byte) : ldexpf(1, byte - 127);
+    return mode == EAI_MLX_MODE_NVFP4 ? from_e4m3(byte) : ldexpf(1, byte - 127);
 }
 
 /* ---- rows ---- */
@@ -241,7 +271,7 @@ eai_status eai_mlx_quantize_row(uint32_t *codes, void *scales, void *biases,
                                  (long long)i, (double)x[i], modes[p->mode].name);
     memset(codes, 0, (size_t)(n / 32 * p->bits) * sizeof(*codes));
     for (int64_t g = 0; g < n / p->group; g++) {
-        if (p->mode == EAI_MLX_AFFINE)
+        if (p->mode == EAI_MLX_MODE_AFFINE)
             quantize_affine(codes, scales, biases, p, x, g);
         else
             quantize_small(codes, scales, p, x, g);
@@ -249,16 +279,33 @@ eai_status eai_mlx_quantize_row(uint32_t *codes, void *scales, void *biases,
     return EAI_OK;
 }
 
-void eai_mlx_dequantize_row(float *out, const uint32_t *codes, const void *scales,
-                            const void *biases, const eai_mlx_packing *p, int64_t n)
+/* Elements first .. first + n of all that the codes begin. */
+static void unpack(float *out, const uint32_t *codes, const void *scales, const void *biases,
+                   const eai_mlx_packing *p, int64_t first, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        int64_t g = i / p->group;
-        uint32_t q = get_code(codes, i, p->bits);
-        if (p->mode == EAI_MLX_AFFINE)
+        int64_t g = (first + i) / p->group;
+        uint32_t q = get_code(codes, first + i, p->bits);
+        if (p->mode == EAI_MLX_MODE_AFFINE)
             out[i] = load_scale(scales, p->type, g) * (float)q + load_scale(biases, p->type, g);
         else
             out[i] = byte_scale(((const uint8_t *)scales)[g], p->mode) *
                      (p->bits == 8 ? from_e4m3(q) : from_e2m1(q));
     }
+}
+
+void eai_mlx_dequantize_row(float *out, const uint32_t *codes, const void *scales,
+                            const void *biases, const eai_mlx_packing *p, int64_t n)
+{
+    unpack(out, codes, scales, biases, p, 0, n);
+}
+
+void convert__unpack_planar(float *out, eai_dtype t, const void *row, const eai_planes *planes,
+                            int64_t n)
+{
+    const eai_dtype_spec *spec = eai_dtype_get(t);
+    eai_mlx_packing p = eai_mlx_packing_of(t, planes);
+    ptrdiff_t offset = (const char *)row - (const char *)planes->codes;
+    unpack(out, planes->codes, planes->scales, planes->biases, &p,
+           offset / spec->bytes * spec->block, n);
 }

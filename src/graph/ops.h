@@ -97,8 +97,9 @@ struct eai_node {
     eai_tensor *in[EAI_MAX_INPUTS];
     eai_tensor *out[EAI_MAX_OUTPUTS];
     eai_op_params params;
-    void *data;        /* WEIGHT and STATE: the caller's memory */
-    const char *scope; /* where it was built, "" at the top */
+    void *data;               /* WEIGHT and STATE: the caller's memory */
+    const eai_planes *planes; /* WEIGHT of a PLANAR type, else NULL */
+    const char *scope;        /* where it was built, "" at the top */
 };
 
 /* Which input of a MATMUL is added, and where its second product begins (backend.h); -1: none. */

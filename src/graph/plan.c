@@ -197,12 +197,13 @@ typedef struct resolver {
 static eai_operand resolve(const resolver *r, const eai_tensor *t)
 {
     const eai_tensor *root = draft__root(t);
-    eai_operand o = {NULL, t->dtype, t->shape};
+    eai_operand o = {NULL, t->dtype, t->shape, NULL};
     unsigned char *base = r->plan->memory->data;
     if (root->node->op == EAI_OP_INPUT) {
         o.data = base + r->input_offset[root->id];
     } else if (is_leaf(root->node->op)) {
         o.data = root->node->data;
+        o.planes = root->node->planes;
     } else if (r->places->offset[root->id] != SIZE_MAX) {
         o.data = base + r->plan->bytes.inputs + r->places->offset[root->id];
         if (o.dtype == EAI_F32)

@@ -238,7 +238,7 @@ static eai_status list_packed(eai_weights *w, const char *name, const eai_shape 
     const int64_t cols[] = {shape->dim[1] * p->bits / 32, shape->dim[1] / p->group,
                             shape->dim[1] / p->group};
     const eai_dtype types[] = {EAI_U32, p->type, p->type};
-    int n = p->mode == EAI_MLX_AFFINE ? 3 : 2;
+    int n = p->mode == EAI_MLX_MODE_AFFINE ? 3 : 2;
     eai_status st = EAI_OK;
     for (int i = 0; st == EAI_OK && i < n; i++) {
         char *part = name_part(name, i);
@@ -351,7 +351,7 @@ eai_status eai_adapter_merge_mlx(const eai_adapter *a, const eai_model *m, const
     if (dtype != EAI_F32 && dtype != EAI_BF16 && dtype != EAI_F16)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "type %s: a merged model is f32, bf16 or f16",
                              eai_dtype_get(dtype)->name);
-    p.type = p.mode == EAI_MLX_AFFINE ? dtype : EAI_U8;
+    p.type = p.mode == EAI_MLX_MODE_AFFINE ? dtype : EAI_U8;
     EAI_TRY(eai_mlx_packing_check(&p, 0, err));
     EAI_TRY(check_owner(a, m, err));
     EAI_TRY(eai_fs_mkdir_p(folder, err));

@@ -12,7 +12,7 @@
 
 static eai_tensor *make_leaf(eai_graph *g, const eai_weight_tensor *t)
 {
-    return eai_weight(g, t->name, t->dtype, t->shape, t->data);
+    return eai_weight_planar(g, t->name, t->dtype, t->shape, t->data, t->planes);
 }
 
 eai_tensor *model__leaf(eai_model_build *b, int64_t layer, model__role role)

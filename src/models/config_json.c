@@ -117,6 +117,8 @@ static eai_status check_json(const json_t *root, const model__family *family, co
     const char *key = family->traits & MODEL_GELU ? "hidden_activation" : "hidden_act";
     const char *act = json_string_value(json_object_get(root, key));
     const json_t *quantized = json_object_get(root, "quantization_config");
+    eai_mlx_packing packing;
+    bool packed = false;
     double rotated = 1;
 
     if (act && strcmp(act, wanted) != 0)
@@ -127,7 +129,8 @@ static eai_status check_json(const json_t *root, const model__family *family, co
         return eai_error_set(err, EAI_ERR_UNSUPPORTED,
                              "%s: 'partial_rotary_factor' is %g; only 1 is supported", path,
                              rotated);
-    if (quantized && !json_is_null(quantized)) {
+    EAI_TRY(model__json_packing(&packed, &packing, root, NULL, path, err));
+    if (!packed && quantized && !json_is_null(quantized)) {
         const char *method = json_string_value(json_object_get(quantized, "quant_method"));
         return eai_error_set(err, EAI_ERR_UNSUPPORTED,
                              "%s: 'quantization_config' of method '%s': quantized checkpoints are "

@@ -115,6 +115,11 @@ static eai_status find_tensor(eai_weight_tensor *out, eai_model *m, const char *
     const eai_weight_tensor *t = eai_weights_find(m->weights, name);
     if (!t)
         return eai_error_set(err, EAI_ERR_FORMAT, "%s: tensor '%s' is missing", path, name);
+    eai_weight_tensor packed;
+    if (t->dtype == EAI_U32 && shape.n_dims == 2) {
+        EAI_TRY(model__find_packed(&packed, m, t, shape, err));
+        t = &packed;
+    }
     if (!eai_shape_equal(&t->shape, &shape)) {
         char seen[96];
         char wanted[96];
@@ -321,6 +326,8 @@ eai_status eai_model_create(eai_model **out, const eai_weights *w, const eai_mod
         st = find_tensors(m, err);
     if (st == EAI_OK)
         st = make_rope(m, err);
+    json_decref(m->config_json);
+    m->config_json = NULL;
     if (st != EAI_OK)
         goto done;
     *out = m;
@@ -381,6 +388,15 @@ const eai_weight_tensor *model__tensor(const eai_model *m, size_t i)
     return m->entries[i].tensor;
 }
 
+const eai_weight_tensor *model__tensor_named(const eai_model *m, const char *name)
+{
+    for (size_t i = 0; i < m->n_entries; i++) {
+        if (strcmp(m->entries[i].tensor->name, name) == 0)
+            return m->entries[i].tensor;
+    }
+    return NULL;
+}
+
 int64_t model__tensor_linear(const eai_model *m, size_t i)
 {
     return m->entries[i].linear;
@@ -395,7 +411,7 @@ static eai_status check_values(const eai_model *m, const eai_weight_tensor *t, f
     size_t bytes = eai_row_bytes(t->dtype, n);
 
     for (int64_t r = 0; r < n_rows; r++) {
-        eai_dequantize_row(row, t->dtype, (const char *)t->data + (size_t)r * bytes, n);
+        eai_unpack_row(row, t->dtype, (const char *)t->data + (size_t)r * bytes, t->planes, n);
         for (int64_t i = 0; i < n; i++) {
             if (!isfinite(row[i]))
                 return eai_error_set(err, EAI_ERR_NUMERIC,

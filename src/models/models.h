@@ -114,6 +114,7 @@ struct eai_model {
     eai_model_linear *linears;               /* [n_layers][MODEL_N_LINEARS] */
     model__entry *entries;                   /* every tensor in the order of files */
     size_t n_entries;
+    json_t *config_json; /* where packed tensors ask for it, while the model is made */
     float *rope_factors; /* [d_head / 2], or NULL: all are 1 */
     int64_t n_parameters;
 };
@@ -150,6 +151,11 @@ eai_status model__json_float(double *out, const json_t *root, const char *key, c
                              eai_error *err);
 eai_status model__json_bool(bool *out, const json_t *root, const char *key, const char *path,
                             eai_error *err);
+/* How MLX packed the matrix of a module (NULL: of any); *packed is false where it did not.
+ * (packed.c)
+ */
+eai_status model__json_packing(bool *packed, eai_mlx_packing *p, const json_t *root,
+                               const char *module, const char *path, eai_error *err);
 /* "layer_types" sets `local`; *found says whether it is there. */
 eai_status model__json_layer_types(bool *found, eai_model_config *c, const json_t *root,
                                    const char *path, eai_error *err);
@@ -179,8 +185,15 @@ void model__rope_factors(float *factors, const eai_model_config *c);
  * as f32. */
 size_t model__tensor_count(const eai_model *m);
 const eai_weight_tensor *model__tensor(const eai_model *m, size_t i);
+/* The tensor of that name, or NULL; in O(tensors). */
+const eai_weight_tensor *model__tensor_named(const eai_model *m, const char *name);
 /* The linear layer that tensor number i is, or -1. */
 int64_t model__tensor_linear(const eai_model *m, size_t i);
+
+/* The matrix of which `codes` are a part, with its planes: `shape` is that of its numbers.
+ * (packed.c) */
+eai_status model__find_packed(eai_weight_tensor *out, eai_model *m, const eai_weight_tensor *codes,
+                              eai_shape shape, eai_error *err);
 
 /* ---- Building (build.c, block.c)
  * ------------------------------------------------------------------- */

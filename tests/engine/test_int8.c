@@ -16,13 +16,14 @@
 #include "engine/cpu/product.h"
 #include "engine/gemm_emulated.h"
 #include "support/eai_test.h"
+#include "support/stored.h"
 
 #include "base/banned.h"
 
 enum { NO_C, OTHER_C, SAME_C };
 
 static const eai_dtype types[] = {
-#define ROW(id, name, group, zero, has_m, wide) EAI_##id,
+#define ROW(id, name, kind, group, zero, has_m, wide) EAI_##id,
     CPU_INT8_FORMATS(ROW)
 #undef ROW
 };
@@ -38,7 +39,7 @@ typedef struct product_case {
 
 typedef struct matrices {
     float *a, *b, *c, *c_in; /* b: what the stored weights stand for */
-    uint8_t *stored;
+    stored_matrix stored;
     double *expected;
     double *size;     /* what f32's rounding is relative to */
     double *rounding; /* what quantizing A may cost */
@@ -107,9 +108,7 @@ static void multiply(matrices *x, const product_case *pc)
 static matrices make_matrices(const product_case *pc, bool exact)
 {
     eai_rng rng;
-    eai_error err = EAI_ERROR_INIT;
     matrices x = {0};
-    size_t row_bytes = eai_row_bytes(pc->dtype, pc->k);
     eai_rng_init(&rng, 11, 0);
     x.a = make_floats(&rng, pc->m * pc->k);
     x.b = make_floats(&rng, pc->n * pc->k);
@@ -120,12 +119,8 @@ static matrices make_matrices(const product_case *pc, bool exact)
     x.expected = take(pc->m * pc->n, sizeof(double));
     x.size = take(pc->m * pc->n, sizeof(double));
     x.rounding = take(pc->m * pc->n, sizeof(double));
-    x.stored = take(pc->n, row_bytes);
-    for (int64_t j = 0; j < pc->n; j++) {
-        uint8_t *row = x.stored + row_bytes * (size_t)j;
-        assert_ok(eai_quantize_row(row, pc->dtype, x.b + j * pc->k, pc->k, &err), &err);
-        eai_dequantize_row(x.b + j * pc->k, pc->dtype, row, pc->k);
-    }
+    stored_make(&x.stored, pc->dtype, x.b, pc->n, pc->k);
+    stored_read(x.b, &x.stored);
     return x;
 }
 
@@ -135,7 +130,7 @@ static void free_matrices(matrices *x)
     eai_free(x->b);
     eai_free(x->c);
     eai_free(x->c_in);
-    eai_free(x->stored);
+    stored_free(&x->stored);
     eai_free(x->expected);
     eai_free(x->size);
     eai_free(x->rounding);
@@ -146,12 +141,14 @@ static void run_product(cpu_backend *be, matrices *x, const product_case *pc)
     float *c = x->c;
     if (pc->c_in == SAME_C)
         memcpy(c, x->c_in, (size_t)(pc->m * pc->n) * sizeof(float));
+    eai_operand b = {
+        .data = x->stored.data, .dtype = pc->dtype, .planes = stored_planes(&x->stored)};
     cpu_product p = {
         .m = pc->m,
         .n = pc->n,
         .k = pc->k,
         .a = cpu__gemm_a(x->a, pc->m, pc->k, false),
-        .b = cpu__gemm_b(x->stored, pc->dtype, pc->k, true),
+        .b = cpu__gemm_b(&b, pc->k, true),
         .c = c,
         .c_in = pc->c_in == NO_C     ? NULL
                 : pc->c_in == SAME_C ? c

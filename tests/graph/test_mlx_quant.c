@@ -96,7 +96,7 @@ static void check_row(const json_t *c, const eai_mlx_packing *p, int64_t row)
                      (long long)row, i, codes[i], expected);
     }
     assert_bytes(text(c, "scales") + 2 * (size_t)row * n_bytes, scales, n_bytes, "scales", p, row);
-    if (p->mode == EAI_MLX_AFFINE)
+    if (p->mode == EAI_MLX_MODE_AFFINE)
         assert_bytes(text(c, "biases") + 2 * (size_t)row * n_bytes, biases, n_bytes, "biases", p,
                      row);
     if (!text(c, "floats"))
@@ -121,7 +121,7 @@ static void bytes_are_mlxs(void **state)
     json_array_foreach(json_object_get(fixture, "cases"), i, c)
     {
         eai_error err = EAI_ERROR_INIT;
-        eai_mlx_packing p = {EAI_MLX_AFFINE, whole(c, "bits"), whole(c, "group"), EAI_F32};
+        eai_mlx_packing p = {EAI_MLX_MODE_AFFINE, whole(c, "bits"), whole(c, "group"), EAI_F32};
         assert_true(eai_mlx_mode_from_name(&p.mode, text(c, "mode")));
         assert_true(eai_dtype_from_name(&p.type, text(c, "type")));
         assert_ok(eai_mlx_packing_check(&p, COLUMNS, &err), &err);
@@ -139,10 +139,10 @@ static void defaults_are_mlxs(void **state)
         eai_mlx_mode mode;
         eai_dtype type;
         int bits, group;
-    } cases[] = {{EAI_MLX_AFFINE, EAI_BF16, 4, 64},
-                 {EAI_MLX_MXFP4, EAI_U8, 4, 32},
-                 {EAI_MLX_MXFP8, EAI_U8, 8, 32},
-                 {EAI_MLX_NVFP4, EAI_U8, 4, 16}};
+    } cases[] = {{EAI_MLX_MODE_AFFINE, EAI_BF16, 4, 64},
+                 {EAI_MLX_MODE_MXFP4, EAI_U8, 4, 32},
+                 {EAI_MLX_MODE_MXFP8, EAI_U8, 8, 32},
+                 {EAI_MLX_MODE_NVFP4, EAI_U8, 4, 16}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         eai_error err = EAI_ERROR_INIT;
         eai_mlx_packing p = {cases[i].mode, 0, 0, cases[i].type};
@@ -162,7 +162,7 @@ static void small_floats_come_back(void **state)
     uint32_t codes[8];
     uint32_t back[8];
     uint8_t scales[2] = {127, 127};
-    eai_mlx_packing p = {EAI_MLX_MXFP8, 8, 32, EAI_U8};
+    eai_mlx_packing p = {EAI_MLX_MODE_MXFP8, 8, 32, EAI_U8};
     for (uint32_t first = 0; first < 256; first += 31) { /* and 448, so that the scale stays 1 */
         for (uint32_t j = 0; j < 32; j++) {
             uint32_t q = j == 31 ? 126 : (first + j) & 255;
@@ -186,15 +186,18 @@ static void bad_ones_are_refused(void **state)
         eai_status code;
         const char *text;
     } cases[] = {
-        {{EAI_MLX_AFFINE, 7, 64, EAI_F32}, 128, EAI_ERR_UNSUPPORTED, "affine with 7 bits"},
-        {{EAI_MLX_AFFINE, 1, 64, EAI_F32}, 128, EAI_ERR_UNSUPPORTED, "affine with 1 bits"},
-        {{EAI_MLX_AFFINE, 4, 16, EAI_F32}, 128, EAI_ERR_UNSUPPORTED, "groups of 16"},
-        {{EAI_MLX_AFFINE, 4, 64, EAI_U8}, 128, EAI_ERR_UNSUPPORTED, "scales of type u8"},
-        {{EAI_MLX_MXFP4, 4, 64, EAI_U8}, 128, EAI_ERR_UNSUPPORTED, "mxfp4 with 4 bits and groups"},
-        {{EAI_MLX_NVFP4, 8, 16, EAI_U8}, 128, EAI_ERR_UNSUPPORTED, "nvfp4 with 8 bits"},
-        {{EAI_MLX_NVFP4, 4, 16, EAI_F32}, 128, EAI_ERR_UNSUPPORTED, "they are u8"},
-        {{EAI_MLX_AFFINE, 4, 64, EAI_F32}, 96, EAI_ERR_SHAPE, "rows of 96 elements"},
-        {{EAI_MLX_NVFP4, 4, 16, EAI_U8}, 48, EAI_ERR_SHAPE, "rows of 48 elements"},
+        {{EAI_MLX_MODE_AFFINE, 7, 64, EAI_F32}, 128, EAI_ERR_UNSUPPORTED, "affine with 7 bits"},
+        {{EAI_MLX_MODE_AFFINE, 1, 64, EAI_F32}, 128, EAI_ERR_UNSUPPORTED, "affine with 1 bits"},
+        {{EAI_MLX_MODE_AFFINE, 4, 16, EAI_F32}, 128, EAI_ERR_UNSUPPORTED, "groups of 16"},
+        {{EAI_MLX_MODE_AFFINE, 4, 64, EAI_U8}, 128, EAI_ERR_UNSUPPORTED, "scales of type u8"},
+        {{EAI_MLX_MODE_MXFP4, 4, 64, EAI_U8},
+         128,
+         EAI_ERR_UNSUPPORTED,
+         "mxfp4 with 4 bits and groups"},
+        {{EAI_MLX_MODE_NVFP4, 8, 16, EAI_U8}, 128, EAI_ERR_UNSUPPORTED, "nvfp4 with 8 bits"},
+        {{EAI_MLX_MODE_NVFP4, 4, 16, EAI_F32}, 128, EAI_ERR_UNSUPPORTED, "they are u8"},
+        {{EAI_MLX_MODE_AFFINE, 4, 64, EAI_F32}, 96, EAI_ERR_SHAPE, "rows of 96 elements"},
+        {{EAI_MLX_MODE_NVFP4, 4, 16, EAI_U8}, 48, EAI_ERR_SHAPE, "rows of 48 elements"},
     };
     eai_error err = EAI_ERROR_INIT;
     eai_mlx_mode mode;
@@ -209,7 +212,7 @@ static void bad_ones_are_refused(void **state)
     uint32_t codes[8];
     float scales[1];
     float biases[1];
-    eai_mlx_packing p = {EAI_MLX_AFFINE, 4, 64, EAI_F32};
+    eai_mlx_packing p = {EAI_MLX_MODE_AFFINE, 4, 64, EAI_F32};
     values[3] = NAN;
     assert_fails(eai_mlx_quantize_row(codes, scales, biases, &p, values, 64, &err), EAI_ERR_NUMERIC,
                  &err, "element 3 is nan, which affine cannot hold");

@@ -56,7 +56,7 @@ static double distance(const eai_weights *plain, const eai_weights *packed, cons
     const eai_weight_tensor *scales = eai_weights_find(packed, key);
     snprintf(key, sizeof(key), "%s.biases", name);
     const eai_weight_tensor *biases = eai_weights_find(packed, key);
-    assert_true(x && codes && scales && (biases != NULL) == (p->mode == EAI_MLX_AFFINE));
+    assert_true(x && codes && scales && (biases != NULL) == (p->mode == EAI_MLX_MODE_AFFINE));
     int64_t rows = x->shape.dim[0];
     int64_t n = x->shape.dim[1];
     assert_int_equal(codes->dtype, EAI_U32);
@@ -92,9 +92,12 @@ static void packed_is_near_plain(void **state)
     } cases[] = {
         /* a step of 2 / (2^bits - 1), for the scale makes one extreme exact; the last gap of the
          * small floats, of a scale that is rounded up */
-        {{EAI_MLX_AFFINE, 8, 32, EAI_BF16}, 0.02}, {{EAI_MLX_AFFINE, 4, 32, EAI_BF16}, 0.14},
-        {{EAI_MLX_AFFINE, 2, 32, EAI_BF16}, 0.67}, {{EAI_MLX_MXFP4, 4, 32, EAI_U8}, 0.26},
-        {{EAI_MLX_MXFP8, 8, 32, EAI_U8}, 0.07},    {{EAI_MLX_NVFP4, 4, 16, EAI_U8}, 0.2},
+        {{EAI_MLX_MODE_AFFINE, 8, 32, EAI_BF16}, 0.02},
+        {{EAI_MLX_MODE_AFFINE, 4, 32, EAI_BF16}, 0.14},
+        {{EAI_MLX_MODE_AFFINE, 2, 32, EAI_BF16}, 0.67},
+        {{EAI_MLX_MODE_MXFP4, 4, 32, EAI_U8}, 0.26},
+        {{EAI_MLX_MODE_MXFP8, 8, 32, EAI_U8}, 0.07},
+        {{EAI_MLX_MODE_NVFP4, 4, 16, EAI_U8}, 0.2},
     };
     eai_error err = EAI_ERROR_INIT;
     char *dir = eai_test_make_folder();
@@ -108,7 +111,7 @@ static void packed_is_near_plain(void **state)
         char *folder = eai_test_make_folder();
         assert_ok(eai_adapter_merge_mlx(a, tiny.model, folder, EAI_BF16, p, &err), &err);
         eai_weights *packed = open_folder(folder);
-        size_t parts = p->mode == EAI_MLX_AFFINE ? 3 : 2;
+        size_t parts = p->mode == EAI_MLX_MODE_AFFINE ? 3 : 2;
         assert_int_equal(eai_weights_count(packed), eai_weights_count(plain) + (parts - 1) * 15);
         static const char *const names[] = {"model.embed_tokens", "model.layers.1.mlp.down_proj"};
         for (int k = 0; k < 2; k++) {
@@ -144,7 +147,7 @@ static void rows_without_groups_stay_plain(void **state)
     char *dir = eai_test_make_folder();
     tiny_llama tiny;
     tiny_llama_open(&tiny, EAI_F32, true);
-    eai_mlx_packing p = {EAI_MLX_AFFINE, 0, 0, EAI_F32};
+    eai_mlx_packing p = {EAI_MLX_MODE_AFFINE, 0, 0, EAI_F32};
     assert_ok(eai_adapter_merge_mlx(NULL, tiny.model, dir, EAI_F32, &p, &err), &err);
     eai_weights *w = open_folder(dir);
     assert_null(eai_weights_find(w, "model.layers.0.self_attn.q_proj.scales"));
@@ -163,7 +166,7 @@ static void bad_ones_are_refused(void **state)
     char *dir = eai_test_make_folder();
     tiny_llama tiny;
     tiny_llama_open(&tiny, EAI_F32, true);
-    eai_mlx_packing p = {EAI_MLX_AFFINE, 7, 32, EAI_F32};
+    eai_mlx_packing p = {EAI_MLX_MODE_AFFINE, 7, 32, EAI_F32};
     assert_fails(eai_adapter_merge_mlx(NULL, tiny.model, dir, EAI_F32, &p, &err),
                  EAI_ERR_UNSUPPORTED, &err, "affine with 7 bits and groups of 32");
     p.bits = 4;
@@ -183,7 +186,7 @@ typedef struct file_job {
 static eai_status merge_once(void *ud, eai_error *err)
 {
     const file_job *job = ud;
-    eai_mlx_packing p = {EAI_MLX_NVFP4, 0, 0, EAI_U8};
+    eai_mlx_packing p = {EAI_MLX_MODE_NVFP4, 0, 0, EAI_U8};
     return eai_adapter_merge_mlx(job->adapter, job->model, job->dir, EAI_BF16, &p, err);
 }
 

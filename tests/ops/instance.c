@@ -134,20 +134,15 @@ static void store(void *memory, bool wide, const double *x, int64_t n)
     }
 }
 
-/* The bytes of a stored weight. */
-static void *pack(const op_leaf *l, const double *x)
+static void store_weight(stored_matrix *out, const op_leaf *l, const double *x)
 {
-    eai_error err = EAI_ERROR_INIT;
-    size_t bytes;
     int64_t n = eai_shape_elements(&l->shape);
+    int64_t cols = l->shape.n_dims > 0 ? l->shape.dim[l->shape.n_dims - 1] : 1;
     float *row = eai_alloc_array((size_t)n + 1, sizeof(*row));
-    assert_true(eai_tensor_bytes(&bytes, l->dtype, &l->shape));
-    void *packed = eai_alloc(bytes + 1);
-    assert_true(row && packed);
+    assert_non_null(row);
     store(row, false, x, n);
-    assert_ok(eai_quantize_row(packed, l->dtype, row, n, &err), &err);
+    stored_make(out, l->dtype, row, cols > 0 ? n / cols : 0, cols);
     eai_free(row);
-    return packed;
 }
 
 static eai_tensor *make_leaf(eai_graph *g, op_run *r, int k)
@@ -156,8 +151,9 @@ static eai_tensor *make_leaf(eai_graph *g, op_run *r, int k)
     char name[16];
     snprintf(name, sizeof(name), "in%d", k);
     if (l->fill == FILL_FIXED || l->fill == FILL_FACTORS) {
-        r->memory[k] = pack(l, r->values->data[k]);
-        return eai_weight(g, name, l->dtype, l->shape, r->memory[k]);
+        store_weight(&r->stored[k], l, r->values->data[k]);
+        return eai_weight_planar(g, name, l->dtype, l->shape, r->stored[k].data,
+                                 stored_planes(&r->stored[k]));
     }
     if (!op_leaf_is_float(l))
         return eai_input(g, name, EAI_I32, l->shape);
@@ -259,7 +255,7 @@ static void fill_inputs(op_run *r)
     for (int k = 0; k < r->values->n; k++) {
         eai_operand o;
         char name[16];
-        if (r->memory[k])
+        if (r->memory[k] || r->stored[k].data)
             continue;
         snprintf(name, sizeof(name), "in%d", k);
         assert_ok(eai_plan_find(&o, r->plan, name, &err), &err);
@@ -301,8 +297,10 @@ void op_run_open(op_run *r, const op_case *c, const op_values *v, eai_backend *b
 void op_run_close(op_run *r)
 {
     eai_plan_free(r->plan);
-    for (int k = 0; k < EAI_MAX_INPUTS; k++)
+    for (int k = 0; k < EAI_MAX_INPUTS; k++) {
         eai_free(r->memory[k]);
+        stored_free(&r->stored[k]);
+    }
     for (int i = 0; i < r->n_weights; i++)
         eai_free(r->weights[i]);
 }

@@ -4,6 +4,7 @@
 #define EAI_TESTS_OPS_INSTANCE_H
 
 #include "ops/cases.h"
+#include "support/stored.h"
 
 /* The numbers of a case's leaves: the same for every backend, rounded to float. */
 typedef struct op_values {
@@ -30,9 +31,10 @@ typedef enum op_stage {
 typedef struct op_run {
     const op_case *c;
     const op_values *values;
-    bool wide;                         /* float leaves are F64 */
-    void *memory[EAI_MAX_INPUTS];      /* of float leaves; kept between runs */
-    void *weights[2 * EAI_MAX_INPUTS]; /* r and s */
+    bool wide;                            /* float leaves are F64 */
+    void *memory[EAI_MAX_INPUTS];         /* of float leaves; kept between runs */
+    stored_matrix stored[EAI_MAX_INPUTS]; /* of leaves that are weights */
+    void *weights[2 * EAI_MAX_INPUTS];    /* r and s */
     int n_weights;
     eai_plan *plan;
     int n_out;

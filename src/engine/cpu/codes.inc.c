@@ -2,6 +2,8 @@
  * one that yields their scales; int8.h says what they mean. `at` is as in unpack.inc.c, which has
  * the bits and scales of blocks of 256.
  *
+ * Scales of PLANAR types are scales_NAME(p, planes).
+ *
  * To add a type: codes_NAME and scales_NAME here, and a row in CPU_INT8_FORMATS. Included by
  * int8.inc.c. */
 
@@ -135,20 +137,9 @@ CPU_INLINE scales scales_q5_1(const uint8_t *p, unsigned at)
 /* Nibbles as the levels that they are numbers of, plus `more`. */
 CPU_INLINE b32 codes_of_levels(const uint8_t *p, const int8_t *levels, uint8_t more)
 {
-    b32 x = codes_of_nibbles(p);
-#if BYTES_WIDTH == 32 && defined(__AVX2__)
-    __m128i once = _mm_loadu_si128((const __m128i *)(const void *)levels);
-    __m256i table = _mm256_broadcastsi128_si256(once);
-    x.part[0] = (bytes8)_mm256_shuffle_epi8(table, (__m256i)x.part[0]) + more;
-#elif BYTES_WIDTH == 16 && defined(__aarch64__)
-    for (int i = 0; i < 2; i++)
-        x.part[i] = (bytes8)vqtbl1q_s8(vld1q_s8(levels), (uint8x16_t)x.part[i]) + more;
-#else
-    for (int i = 0; i < 32; i++) {
-        uint8_t *code = (uint8_t *)x.part + i;
-        *code = (uint8_t)(levels[*code] + more);
-    }
-#endif
+    b32 x = look_up(codes_of_nibbles(p), levels);
+    for (int i = 0; i < N_BYTES; i++)
+        x.part[i] += more;
     return x;
 }
 
@@ -191,3 +182,54 @@ CPU_INLINE b32 codes_q6_k(const uint8_t *p, unsigned at)
 {
     return bits_q6_k(p, at, 0);
 }
+
+#define DEFINE_AFFINE(bits)                                                                        \
+    CPU_INLINE b32 codes_mlx_q##bits(const uint8_t *p, unsigned at)                                \
+    {                                                                                              \
+        (void)at;                                                                                  \
+        return codes_in_row(p, bits);                                                              \
+    }                                                                                              \
+    CPU_INLINE scales scales_mlx_q##bits(const uint8_t *p, const eai_planes *planes)               \
+    {                                                                                              \
+        return scales_affine(p, planes, bits);                                                     \
+    }
+DEFINE_AFFINE(2)
+DEFINE_AFFINE(3)
+DEFINE_AFFINE(4)
+DEFINE_AFFINE(5)
+DEFINE_AFFINE(6)
+#undef DEFINE_AFFINE
+
+/* Less 128, which m has more. */
+CPU_INLINE b32 codes_mlx_q8(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    b32 x = take_bits(p, 0, 255);
+    for (int i = 0; i < N_BYTES; i++)
+        x.part[i] ^= 128;
+    return x;
+}
+
+CPU_INLINE scales scales_mlx_q8(const uint8_t *p, const eai_planes *planes)
+{
+    scales s = scales_affine(p, planes, 8);
+    s.m[0] = s.m[1] = s.m[0] + 128 * s.d[0];
+    return s;
+}
+
+CPU_INLINE b32 codes_mlx_mxfp4(const uint8_t *p, unsigned at)
+{
+    (void)at;
+    b32 x = look_up(codes_in_row(p, 4), levels_mxfp4);
+    for (int i = 0; i < N_BYTES; i++)
+        x.part[i] += 12;
+    return x;
+}
+
+CPU_INLINE b32 codes_mlx_nvfp4(const uint8_t *p, unsigned at)
+{
+    return codes_mlx_mxfp4(p, at);
+}
+
+#define SCALES_PLAIN(name, p, at, planes)  ((void)(planes), scales_##name(p, at))
+#define SCALES_PLANAR(name, p, at, planes) scales_##name(p, planes)

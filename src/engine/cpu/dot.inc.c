@@ -46,11 +46,11 @@ CPU_INLINE void finish_dot(const cpu_dot *d, int64_t i, int64_t j, const vf *acc
 #define SIDE_BY_SIDE (V == 16 ? 4 : 2) /* as many as there are registers for their sums */
 
 /* One routine a format and number of rows: m and n_rows are constants after inlining. */
-#define DEFINE_DOT(id, name)                                                                       \
+#define DEFINE_DOT(id, name, kind)                                                                 \
     CPU_INLINE void add_##name(vf acc[CPU_DOT_ROWS][N_PARTS], const uint8_t *w, unsigned at,       \
-                               const float *x, int64_t ldx, const int m)                           \
+                               const eai_planes *planes, const float *x, int64_t ldx, const int m) \
     {                                                                                              \
-        v32 b = load32_##name(w, at);                                                              \
+        v32 b = LOAD_##kind(name, w, at, planes);                                                  \
         for (int i = 0; i < m; i++) {                                                              \
             for (int j = 0; j < N_PARTS; j++)                                                      \
                 acc[i][j] += b.part[j] * vf_load(x + i * ldx + V * j);                             \
@@ -65,7 +65,7 @@ CPU_INLINE void finish_dot(const cpu_dot *d, int64_t i, int64_t j, const vf *acc
         memcpy(padded, w, rest *(BYTES_##id / 32));                                                \
         for (int i = 0; i < m; i++)                                                                \
             memcpy(x[i], d->x + i * d->ldx + whole, rest * sizeof(float));                         \
-        add_##name(acc, padded, 0, x[0], 32, m);                                                   \
+        add_##name(acc, padded, 0, d->b->planes, x[0], 32, m);                                     \
     }                                                                                              \
     CPU_INLINE void dot_some_##name(const cpu_dot *d, int64_t n, int64_t step, const int m,        \
                                     const int n_rows)                                              \
@@ -84,11 +84,11 @@ CPU_INLINE void finish_dot(const cpu_dot *d, int64_t i, int64_t j, const vf *acc
         for (int64_t k = 0; k < whole; k += 32 * PARTS_##id, w += BYTES_##id) {                    \
             _Pragma("GCC unroll 8") for (unsigned at = 0; at < PARTS_##id; at++)                   \
             {                                                                                      \
-                _Pragma("GCC unroll 4") for (int r = 0; r < n_rows; r++)                           \
-                    add_##name(acc[r], w + r * apart, at, d->x + k + 32 * at, d->ldx, m);          \
+                _Pragma("GCC unroll 4") for (int r = 0; r < n_rows; r++) add_##name(               \
+                    acc[r], w + r * apart, at, d->b->planes, d->x + k + 32 * at, d->ldx, m);       \
             }                                                                                      \
         }                                                                                          \
-        if (whole < d->k) {                                                                        \
+        if (!IS_PLANAR_##kind && whole < d->k) {                                                   \
             _Pragma("GCC unroll 4") for (int r = 0; r < n_rows; r++)                               \
                 add_rest_##name(acc[r], w + r * apart, d, whole, m);                               \
         }                                                                                          \
@@ -128,7 +128,8 @@ CPU_FORMATS(DEFINE_DOT)
 static void dot(const cpu_dot *d)
 {
     static void (*const fns[EAI_DTYPE_COUNT][CPU_DOT_ROWS])(const cpu_dot *) = {
-#define ROW(id, name) [EAI_##id] = {dot_##name##_1, dot_##name##_2, dot_##name##_3, dot_##name##_4},
+#define ROW(id, name, kind)                                                                        \
+    [EAI_##id] = {dot_##name##_1, dot_##name##_2, dot_##name##_3, dot_##name##_4},
         CPU_FORMATS(ROW)
 #undef ROW
     };

@@ -110,12 +110,13 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
 #define DOT_COLUMNS(m) ((m) <= 2 ? 2 : 1)
 
 /* One routine a type and number of rows: m is a constant after inlining. */
-#define DEFINE_DOT(id, name, group, zero, has_m, wide)                                             \
+#define DEFINE_DOT(id, name, kind, group, zero, has_m, wide)                                       \
     CPU_INLINE void add_##name(dotf sum[CPU_DOT_ROWS], float low[CPU_DOT_ROWS], const uint8_t *w,  \
-                               unsigned at, const uint8_t *block, const int m, const bool fine)    \
+                               unsigned at, const eai_planes *planes, const uint8_t *block,        \
+                               const int m, const bool fine)                                       \
     {                                                                                              \
         b32 codes = codes_##name(w, at);                                                           \
-        scales s = scales_##name(w, at);                                                           \
+        scales s = SCALES_##kind(name, w, at, planes);                                             \
         const int rows = fine ? 2 * m : m;                                                         \
         for (int j = 0; j < N_BYTES; j++)                                                          \
             codes.part[j] = make_operand(codes.part[j], wide);                                     \
@@ -146,7 +147,7 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
             _Pragma("GCC unroll 8") for (unsigned at = 0; at < PARTS_##id; at++)                   \
             {                                                                                      \
                 for (int c = 0; c < columns; c++)                                                  \
-                    add_##name(sum[c], low[c], w + c * apart, at, block, m, fine);                 \
+                    add_##name(sum[c], low[c], w + c * apart, at, d->b->planes, block, m, fine);   \
                 block += CPU_INT8_BLOCK(fine ? 2 * m : m, 32 / (group));                           \
             }                                                                                      \
         }                                                                                          \
@@ -195,13 +196,13 @@ typedef void (*dot_fn)(const cpu_int8_dot *d);
 static void dot(const cpu_int8_dot *d)
 {
     static const dot_fn plain[EAI_DTYPE_COUNT][CPU_DOT_ROWS] = {
-#define ROW(id, name, group, zero, has_m, wide)                                                    \
+#define ROW(id, name, kind, group, zero, has_m, wide)                                              \
     [EAI_##id] = {dot_##name##_1, dot_##name##_2, dot_##name##_3, dot_##name##_4},
         CPU_INT8_FORMATS(ROW)
 #undef ROW
     };
     static const dot_fn fine[EAI_DTYPE_COUNT][CPU_DOT_ROWS / 2] = {
-#define ROW(id, name, group, zero, has_m, wide)                                                    \
+#define ROW(id, name, kind, group, zero, has_m, wide)                                              \
     [EAI_##id] = {dot_##name##_fine_1, dot_##name##_fine_2},
         CPU_INT8_FORMATS(ROW)
 #undef ROW

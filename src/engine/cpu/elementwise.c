@@ -150,8 +150,8 @@ static void convert_pieces(void *ctx, int64_t begin, int64_t end, int thread)
         j->b->vec->to_bf16((uint16_t *)j->s->out[0].data + first,
                            (const float *)j->s->in[0].data + first, last - first);
     else
-        j->b->gemm->unpack[EAI_BF16]((float *)j->s->out[0].data + first, j->s->in[0].data, first,
-                                     last - first);
+        j->b->gemm->unpack[EAI_BF16]((float *)j->s->out[0].data + first, j->s->in[0].data, NULL,
+                                     first, last - first);
 }
 
 void cpu__convert(cpu_backend *b, const eai_step *s, void *workspace)

@@ -12,7 +12,7 @@
 
 typedef struct rows_job {
     const eai_step *s;
-    void (*unpack)(float *out, const uint8_t *row, int64_t first, int64_t n);
+    cpu_unpack *unpack;
     int64_t ids, rows,
         width;     /* how many ids, rows of the table (or of the result), elements a row */
     int64_t share; /* rows or columns a task */
@@ -36,7 +36,8 @@ static void gather_task(void *ud, size_t task, int thread)
     (void)thread;
     for (int64_t t = first; t < cpu__min(first + j->share, j->ids); t++) {
         if (ids[t] >= 0 && ids[t] < j->rows)
-            j->unpack(out + t * j->width, table + (size_t)ids[t] * row_bytes, 0, j->width);
+            j->unpack(out + t * j->width, table + (size_t)ids[t] * row_bytes, j->s->in[0].planes, 0,
+                      j->width);
         else
             memset(out + t * j->width, 0, (size_t)j->width * sizeof(float));
     }

@@ -24,6 +24,7 @@ typedef struct cpu_gemm_a {
 typedef struct cpu_gemm_b {
     const uint8_t *data;
     eai_dtype dtype;
+    const eai_planes *planes; /* of PLANAR types, else NULL */
     size_t row_bytes;
     bool along_k;
 } cpu_gemm_b;
@@ -73,6 +74,10 @@ typedef struct cpu_thin {
     float alpha;
 } cpu_thin;
 
+/* Elements first .. first + n of a row; `planes` of PLANAR types, else NULL. */
+typedef void cpu_unpack(float *out, const uint8_t *row, const eai_planes *planes, int64_t first,
+                        int64_t n);
+
 struct cpu_gemm_table {
     const char *isa;
     int mr, nr;  /* the largest tile; strips of B are nr columns wide */
@@ -111,7 +116,7 @@ struct cpu_gemm_table {
     /* Elements first .. first + n of a row in its storage type, as floats; both are multiples of
      * CPU_BLOCK, except that n may reach to the row's end. NULL where the type is no operand of
      * products. */
-    void (*unpack[EAI_DTYPE_COUNT])(float *out, const uint8_t *row, int64_t first, int64_t n);
+    cpu_unpack *unpack[EAI_DTYPE_COUNT];
 };
 #define CPU_MAX_NC 512
 

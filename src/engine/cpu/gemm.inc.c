@@ -138,7 +138,7 @@ const cpu_gemm_table CPU_PASTE(cpu_gemm_, EAI_ISA_NAME) = {
     .spin = spin,
     .unpack =
         {
-#define ROW(id, name) [EAI_##id] = unpack_##name,
+#define ROW(id, name, kind) [EAI_##id] = unpack_##name,
             CPU_FORMATS(ROW)
 #undef ROW
         },

@@ -22,20 +22,28 @@
 
 /* The types: elements that share a scale, `zero`, and whether m is there. Codes are 0 .. 63, but of
  * WIDE types signed bytes. */
-/*      enum    routine  group zero  m      wide */
+/*      enum    routine  kind  group zero  m      wide */
 #define CPU_INT8_FORMATS(X)                                                                        \
-    X(Q8_0, q8_0, 32, 0, false, true)                                                              \
-    X(Q4_0, q4_0, 32, 8, false, false)                                                             \
-    X(Q4_1, q4_1, 32, 0, true, false)                                                              \
-    X(Q5_0, q5_0, 32, 16, false, false)                                                            \
-    X(Q5_1, q5_1, 32, 0, true, false)                                                              \
-    X(IQ4_NL, iq4_nl, 32, 0, false, true)                                                          \
-    X(MXFP4, mxfp4, 32, 12, false, false)                                                          \
-    X(Q2_K, q2_k, 16, 0, true, false)                                                              \
-    X(Q3_K, q3_k, 16, 4, false, false)                                                             \
-    X(Q4_K, q4_k, 32, 0, true, false)                                                              \
-    X(Q5_K, q5_k, 32, 0, true, false)                                                              \
-    X(Q6_K, q6_k, 16, 32, false, false)
+    X(Q8_0, q8_0, PLAIN, 32, 0, false, true)                                                       \
+    X(Q4_0, q4_0, PLAIN, 32, 8, false, false)                                                      \
+    X(Q4_1, q4_1, PLAIN, 32, 0, true, false)                                                       \
+    X(Q5_0, q5_0, PLAIN, 32, 16, false, false)                                                     \
+    X(Q5_1, q5_1, PLAIN, 32, 0, true, false)                                                       \
+    X(IQ4_NL, iq4_nl, PLAIN, 32, 0, false, true)                                                   \
+    X(MXFP4, mxfp4, PLAIN, 32, 12, false, false)                                                   \
+    X(Q2_K, q2_k, PLAIN, 16, 0, true, false)                                                       \
+    X(Q3_K, q3_k, PLAIN, 16, 4, false, false)                                                      \
+    X(Q4_K, q4_k, PLAIN, 32, 0, true, false)                                                       \
+    X(Q5_K, q5_k, PLAIN, 32, 0, true, false)                                                       \
+    X(Q6_K, q6_k, PLAIN, 16, 32, false, false)                                                     \
+    X(MLX_Q2, mlx_q2, PLANAR, 32, 0, true, false)                                                  \
+    X(MLX_Q3, mlx_q3, PLANAR, 32, 0, true, false)                                                  \
+    X(MLX_Q4, mlx_q4, PLANAR, 32, 0, true, false)                                                  \
+    X(MLX_Q5, mlx_q5, PLANAR, 32, 0, true, false)                                                  \
+    X(MLX_Q6, mlx_q6, PLANAR, 32, 0, true, false)                                                  \
+    X(MLX_Q8, mlx_q8, PLANAR, 32, 0, true, true)                                                   \
+    X(MLX_MXFP4, mlx_mxfp4, PLANAR, 32, 12, false, false)                                          \
+    X(MLX_NVFP4, mlx_nvfp4, PLANAR, 16, 12, false, false)
 
 /* A panel of A: for each block of 32 steps of K the codes of its rows, then floats da, then for
  * each group of the block "- zero * sum q" as integers and "da * sum q" as floats, a number a row.

@@ -21,13 +21,13 @@ static void set_pair(cpu_product *p, const eai_step *s)
     const eai_operand *b = &s->in[pair + 1];
     p->pair.k = last_dim(a, 1);
     p->pair.a = cpu__gemm_a(a->data, last_dim(a, 2), last_dim(a, 1), false);
-    p->pair.b = cpu__gemm_b(b->data, b->dtype, last_dim(b, 1), trans_b);
+    p->pair.b = cpu__gemm_b(b, last_dim(b, 1), trans_b);
     p->pair.alpha = (float)s->params.matmul.pair_alpha;
     if (!chained)
         return;
     const eai_operand *chain = &s->in[pair];
     p->pair.chained = true;
-    p->pair.chain = cpu__gemm_b(chain->data, chain->dtype, last_dim(chain, 1), trans_b);
+    p->pair.chain = cpu__gemm_b(chain, last_dim(chain, 1), trans_b);
     p->pair.chain_alpha = (float)s->params.matmul.chain_alpha;
     p->pair.made = a->data;
 }
@@ -47,7 +47,7 @@ static cpu_product get_product(const eai_step *s, int64_t *batch)
         .k = trans_a ? rows : cols,
         .n = last_dim(&s->out[0], 1),
         .a = cpu__gemm_a(a->data, rows, cols, trans_a),
-        .b = cpu__gemm_b(b->data, b->dtype, last_dim(b, 1), trans_b),
+        .b = cpu__gemm_b(b, last_dim(b, 1), trans_b),
         .c = s->out[0].data,
         .c_in = addend < 0 ? NULL : s->in[addend].data,
         .ldc = last_dim(&s->out[0], 1),

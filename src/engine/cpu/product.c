@@ -71,9 +71,9 @@ cpu_gemm_a cpu__gemm_a(const float *data, int64_t rows, int64_t cols, bool trans
     return (cpu_gemm_a){data, trans ? 1 : cols, trans ? cols : 1};
 }
 
-cpu_gemm_b cpu__gemm_b(const void *data, eai_dtype dtype, int64_t cols, bool trans)
+cpu_gemm_b cpu__gemm_b(const eai_operand *x, int64_t cols, bool trans)
 {
-    return (cpu_gemm_b){data, dtype, eai_row_bytes(dtype, cols), trans};
+    return (cpu_gemm_b){x->data, x->dtype, x->planes, eai_row_bytes(x->dtype, cols), trans};
 }
 
 /* Bytes of packed panels of m rows and k steps. */
@@ -277,7 +277,7 @@ static cpu_product turn(const cpu_product *p, float *c)
         .n = p->m,
         .k = p->k,
         .a = {(const float *)(const void *)p->b.data, 1, (int64_t)(p->b.row_bytes / sizeof(float))},
-        .b = {(const uint8_t *)p->a.data, EAI_F32, (size_t)p->a.col * sizeof(float), false},
+        .b = {(const uint8_t *)p->a.data, EAI_F32, NULL, (size_t)p->a.col * sizeof(float), false},
         .c = c,
         .ldc = p->m,
         .alpha = p->alpha,

@@ -52,6 +52,6 @@ void cpu__product(cpu_backend *be, const cpu_product *given, void *workspace);
 
 /* Operands for matrices stored as [rows, cols] without gaps. */
 cpu_gemm_a cpu__gemm_a(const float *data, int64_t rows, int64_t cols, bool trans);
-cpu_gemm_b cpu__gemm_b(const void *data, eai_dtype dtype, int64_t cols, bool trans);
+cpu_gemm_b cpu__gemm_b(const eai_operand *x, int64_t cols, bool trans);
 
 #endif

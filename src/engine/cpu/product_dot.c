@@ -19,7 +19,7 @@
 
 /* Elements that share a scale; 0: no type of products in integers. */
 static const int group_of[EAI_DTYPE_COUNT] = {
-#define ROW(id, name, group, zero, has_m, wide) [EAI_##id] = group,
+#define ROW(id, name, kind, group, zero, has_m, wide) [EAI_##id] = group,
     CPU_INT8_FORMATS(ROW)
 #undef ROW
 };

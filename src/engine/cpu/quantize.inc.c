@@ -71,7 +71,7 @@ static void quantize32(quantized *q, const float *x, bool fine)
 static const struct {
     uint8_t groups, zero;
 } int8_formats[EAI_DTYPE_COUNT] = {
-#define ROW(id, name, group, zero, has_m, wide)                                                    \
+#define ROW(id, name, kind, group, zero, has_m, wide)                                              \
     [EAI_##id] = {32 / (group), (wide) ? WIDE_ZERO : (zero)},
     CPU_INT8_FORMATS(ROW)
 #undef ROW

@@ -58,7 +58,7 @@ void cpu__log_softmax(cpu_backend *b, const eai_step *s, void *workspace)
 typedef struct halves {
     const void *data;
     bool is_half;
-    void (*unpack)(float *out, const uint8_t *row, int64_t first, int64_t n);
+    cpu_unpack *unpack;
 } halves;
 
 static halves get_halves(const cpu_backend *b, const eai_operand *x)
@@ -71,7 +71,7 @@ static const float *read_halves(const halves *x, int64_t at, int64_t n, float *b
 {
     if (!x->is_half)
         return (const float *)x->data + at;
-    x->unpack(buffer, (const uint8_t *)x->data + 2 * at, 0, n);
+    x->unpack(buffer, (const uint8_t *)x->data + 2 * at, NULL, 0, n);
     return buffer;
 }
 

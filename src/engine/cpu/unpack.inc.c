@@ -1,7 +1,8 @@
 /* Storage formats: one routine a format that yields 32 consecutive elements, in registers.
  *
  * load32_NAME(p, at) is elements 32 * at .. 32 * at + 31 of the block that begins at p. A block is
- * as in dtype.h, but at least 32 elements: `at` is 0 but for the blocks of 256.
+ * as in dtype.h, but at least 32 elements: `at` is 0 but for the blocks of 256. Of PLANAR types it
+ * is load32_NAME(p, planes).
  * Everything that reads a format (rows of tables, panels in both orientations, one-row products) is
  * made of it.
  *
@@ -504,20 +505,198 @@ CPU_INLINE v32 load32_q6_k(const uint8_t *p, unsigned at)
     return x;
 }
 
-/*      enum  routine */
+/* ---- MLX's types: codes here, scales elsewhere
+ * ------------------------------------------------------------------ */
+
+typedef uint64_t words64 __attribute__((vector_size(BYTES_WIDTH)));
+
+/* 32 codes of `bits` each, the first in the lowest bits, as bytes: eight codes are `bits` bytes,
+ * which are spread by halves. */
+CPU_INLINE b32 codes_in_row(const uint8_t *p, const int bits)
+{
+    b32 x;
+    if (bits == 8)
+        return take_bits(p, 0, 255);
+#if defined(__AVX2__) && BYTES_WIDTH == 32
+    if (bits == 4) {
+        __m256i pairs = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
+        x.part[0] = (bytes8)_mm256_or_si256(pairs, _mm256_slli_epi16(pairs, 4)) & 15;
+        return x;
+    }
+#endif
+    for (int i = 0; i < N_BYTES; i++) {
+        words64 w;
+        for (int j = 0; j < BYTES_WIDTH / 8; j++) {
+            int k = i * BYTES_WIDTH / 8 + j;
+            uint64_t word; /* nothing behind the block is read */
+            memcpy(&word, k < 3 ? p + bits * k : p + 4 * bits - 8, sizeof(word));
+            w[j] = k < 3 ? word : word >> (64 - 8 * bits);
+        }
+        const uint64_t fours = ((uint64_t)1 << 4 * bits) - 1;
+        const uint64_t twos = (((uint64_t)1 << 2 * bits) - 1) * 0x100000001;
+        const uint64_t ones = (((uint64_t)1 << bits) - 1) * 0x1000100010001;
+        w = (w & fours) | (w << (32 - 4 * bits) & fours << 32);
+        w = (w & twos) | (w << (16 - 2 * bits) & twos << 16);
+        w = (w & ones) | (w << (8 - bits) & ones << 8);
+        x.part[i] = (bytes8)w;
+    }
+    return x;
+}
+
+/* Which 32 elements those are whose codes, of so many bytes, begin at p. */
+CPU_INLINE size_t find_planar(const uint8_t *p, const eai_planes *planes, const int bytes)
+{
+    return (size_t)(p - (const uint8_t *)planes->codes) / (size_t)bytes;
+}
+
+CPU_INLINE float load_plane(const void *plane, eai_dtype type, size_t i)
+{
+    const uint8_t *p = plane;
+    float x;
+    if (type == EAI_BF16) {
+        uint16_t h;
+        memcpy(&h, p + 2 * i, sizeof(h));
+        return eai_bf16_to_f32(h);
+    }
+    if (type == EAI_F16)
+        return load_f16(p + 2 * i);
+    memcpy(&x, p + 4 * i, sizeof(x));
+    return x;
+}
+
+/* x = d * code + m */
+CPU_INLINE scales scales_affine(const uint8_t *p, const eai_planes *planes, const int bits)
+{
+    size_t i = find_planar(p, planes, 4 * bits) >> planes->group / 64; /* 32, 64, 128: 0, 1, 2 */
+    float d = load_plane(planes->scales, planes->type, i);
+    float m = load_plane(planes->biases, planes->type, i);
+    return (scales){{d, d}, {m, m}};
+}
+
+CPU_INLINE v32 load_affine(const uint8_t *p, const eai_planes *planes, const int bits)
+{
+    v32 x;
+    b32 codes = codes_in_row(p, bits);
+    scales s = scales_affine(p, planes, bits);
+    uint8_t bytes[32];
+    for (int i = 0; i < N_BYTES; i++)
+        memcpy(bytes + BYTES_WIDTH * i, &codes.part[i], BYTES_WIDTH);
+    for (int i = 0; i < N_PARTS; i++) {
+        vf q = __builtin_convertvector(widen_u8(bytes + V * i), vf);
+        x.part[i] = q * s.d[0] + s.m[0];
+    }
+    return x;
+}
+
+#define DEFINE_AFFINE(bits)                                                                        \
+    CPU_INLINE v32 load32_mlx_q##bits(const uint8_t *p, const eai_planes *planes)                  \
+    {                                                                                              \
+        return load_affine(p, planes, bits);                                                       \
+    }
+DEFINE_AFFINE(2)
+DEFINE_AFFINE(3)
+DEFINE_AFFINE(4)
+DEFINE_AFFINE(5)
+DEFINE_AFFINE(6)
+DEFINE_AFFINE(8)
+#undef DEFINE_AFFINE
+
+/* Four bits are numbers of levels. */
+CPU_INLINE b32 look_up(b32 x, const int8_t *levels)
+{
+#if BYTES_WIDTH == 32 && defined(__AVX2__)
+    __m128i once = _mm_loadu_si128((const __m128i *)(const void *)levels);
+    __m256i table = _mm256_broadcastsi128_si256(once);
+    x.part[0] = (bytes8)_mm256_shuffle_epi8(table, (__m256i)x.part[0]);
+#elif BYTES_WIDTH == 16 && defined(__aarch64__)
+    for (int i = 0; i < 2; i++)
+        x.part[i] = (bytes8)vqtbl1q_s8(vld1q_s8(levels), (uint8x16_t)x.part[i]);
+#else
+    for (int i = 0; i < 32; i++) {
+        uint8_t *code = (uint8_t *)x.part + i;
+        *code = (uint8_t)levels[*code];
+    }
+#endif
+    return x;
+}
+
+CPU_INLINE scales scales_mlx_mxfp4(const uint8_t *p, const eai_planes *planes)
+{
+    float d = load_e8((const uint8_t *)planes->scales + find_planar(p, planes, 16));
+    return (scales){{d, d}, {0, 0}};
+}
+
+/* An E4M3: its exponent in place is 120 too small, which a product corrects (subnormals as well).
+ */
+CPU_INLINE float load_e4m3(const uint8_t *p)
+{
+    uint32_t bits = p[0];
+    uint32_t special = (bits & 127) == 127 ? 0x7fc00000u : 0;
+    float x = eai_f32_from_bits((bits & 127) << 20) * 0x1p120f;
+    return eai_f32_from_bits(eai_f32_bits(x) | special | (bits & 128) << 24);
+}
+
+/* Half of the scales: levels are doubled. */
+CPU_INLINE scales scales_mlx_nvfp4(const uint8_t *p, const eai_planes *planes)
+{
+    const uint8_t *s = (const uint8_t *)planes->scales + 2 * find_planar(p, planes, 16);
+    return (scales){{0.5f * load_e4m3(s), 0.5f * load_e4m3(s + 1)}, {0, 0}};
+}
+
+CPU_INLINE v32 load32_mlx_mxfp4(const uint8_t *p, const eai_planes *planes)
+{
+    v32 x = widen_b32(look_up(codes_in_row(p, 4), levels_mxfp4));
+    return scale_halves(x, scales_mlx_mxfp4(p, planes));
+}
+
+CPU_INLINE v32 load32_mlx_nvfp4(const uint8_t *p, const eai_planes *planes)
+{
+    v32 x = widen_b32(look_up(codes_in_row(p, 4), levels_mxfp4));
+    return scale_halves(x, scales_mlx_nvfp4(p, planes));
+}
+
+CPU_INLINE v32 load32_mlx_mxfp8(const uint8_t *p, const eai_planes *planes)
+{
+    v32 x;
+    float d = 2 * load_e8((const uint8_t *)planes->scales + find_planar(p, planes, 32));
+    for (int i = 0; i < N_PARTS; i++) {
+        vu bits = (vu)widen_u8(p + V * i);
+        vf magnitude = (vf)((bits & 127) << 20) * 0x1p120f * d;
+        vu special = (vu)((bits & 127) == 127) & 0x7fc00000u;
+        x.part[i] = (vf)((vu)magnitude | special | (bits & 128) << 24);
+    }
+    return x;
+}
+
+/* How the rows of CPU_FORMATS are read, whose types are PLAIN or PLANAR. */
+#define LOAD_PLAIN(name, p, at, planes)  ((void)(planes), load32_##name(p, at))
+#define LOAD_PLANAR(name, p, at, planes) ((void)(at), load32_##name(p, planes))
+#define IS_PLANAR_PLAIN                  false
+#define IS_PLANAR_PLANAR                 true
+
+/*      enum       routine    kind */
 #define CPU_FORMATS(X)                                                                             \
-    X(F32, f32)                                                                                    \
-    X(BF16, bf16)                                                                                  \
-    X(F16, f16)                                                                                    \
-    X(Q8_0, q8_0)                                                                                  \
-    X(Q4_0, q4_0)                                                                                  \
-    X(Q4_1, q4_1)                                                                                  \
-    X(Q5_0, q5_0)                                                                                  \
-    X(Q5_1, q5_1)                                                                                  \
-    X(IQ4_NL, iq4_nl)                                                                              \
-    X(MXFP4, mxfp4)                                                                                \
-    X(Q2_K, q2_k)                                                                                  \
-    X(Q3_K, q3_k)                                                                                  \
-    X(Q4_K, q4_k)                                                                                  \
-    X(Q5_K, q5_k)                                                                                  \
-    X(Q6_K, q6_k)
+    X(F32, f32, PLAIN)                                                                             \
+    X(BF16, bf16, PLAIN)                                                                           \
+    X(F16, f16, PLAIN)                                                                             \
+    X(Q8_0, q8_0, PLAIN)                                                                           \
+    X(Q4_0, q4_0, PLAIN)                                                                           \
+    X(Q4_1, q4_1, PLAIN)                                                                           \
+    X(Q5_0, q5_0, PLAIN)                                                                           \
+    X(Q5_1, q5_1, PLAIN)                                                                           \
+    X(IQ4_NL, iq4_nl, PLAIN)                                                                       \
+    X(MXFP4, mxfp4, PLAIN)                                                                         \
+    X(Q2_K, q2_k, PLAIN)                                                                           \
+    X(Q3_K, q3_k, PLAIN)                                                                           \
+    X(Q4_K, q4_k, PLAIN)                                                                           \
+    X(Q5_K, q5_k, PLAIN)                                                                           \
+    X(Q6_K, q6_k, PLAIN)                                                                           \
+    X(MLX_Q2, mlx_q2, PLANAR)                                                                      \
+    X(MLX_Q3, mlx_q3, PLANAR)                                                                      \
+    X(MLX_Q4, mlx_q4, PLANAR)                                                                      \
+    X(MLX_Q5, mlx_q5, PLANAR)                                                                      \
+    X(MLX_Q6, mlx_q6, PLANAR)                                                                      \
+    X(MLX_Q8, mlx_q8, PLANAR)                                                                      \
+    X(MLX_MXFP4, mlx_mxfp4, PLANAR)                                                                \
+    X(MLX_MXFP8, mlx_mxfp8, PLANAR)                                                                \
+    X(MLX_NVFP4, mlx_nvfp4, PLANAR)

@@ -102,7 +102,7 @@ static int find_leaf(mlx_plan *p, const eai_operand *o, int kind)
             p->leaves[i].kind == kind &&
             eai_shape_elements(&p->leaves[i].shape) == eai_shape_elements(&o->shape))
             return i;
-    p->leaves[p->n_leaves] = (mlx_leaf){o->data, o->dtype, o->shape, kind, NULL, false};
+    p->leaves[p->n_leaves] = (mlx_leaf){o->data, o->dtype, o->shape, o->planes, kind, NULL, false};
     return p->n_leaves++;
 }
 
@@ -232,7 +232,7 @@ static bool deliver_all(mlx_backend *b, const eai_step *steps, size_t n)
                 ok = deliver(b, p->slots[steps[i].out_value[j]].array, &steps[i].out[j]) && ok;
     for (int i = 0; i < p->n_leaves; i++) {
         const mlx_leaf *leaf = &p->leaves[i];
-        eai_operand to = {(void *)(uintptr_t)leaf->data, leaf->dtype, leaf->shape};
+        eai_operand to = {(void *)(uintptr_t)leaf->data, leaf->dtype, leaf->shape, NULL};
         if (leaf->changed)
             ok = deliver(b, p->slots[p->n_values + i].array, &to) && ok;
     }

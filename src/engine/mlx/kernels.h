@@ -24,7 +24,8 @@ typedef struct mlx_leaf {
     const void *data;
     eai_dtype dtype;
     eai_shape shape;
-    int kind; /* EAI_OPERAND_WEIGHT ... */
+    const eai_planes *planes; /* of a PLANAR type */
+    int kind;                 /* EAI_OPERAND_WEIGHT ... */
     mlx_weight *weight;
     bool changed; /* a state that a step of this run has written */
 } mlx_leaf;

@@ -6,6 +6,7 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/convert.h>
+#include <efficientai/mlx_quant.h>
 
 #include "graph/affine.h"
 
@@ -48,7 +49,7 @@ static bool find_type(mlx_type *out, eai_dtype t)
 bool mlx__has_type(eai_dtype t)
 {
     mlx_type type;
-    return find_type(&type, t) || eai_dtype_get(t)->kind == EAI_DTYPE_QUANTIZED;
+    return find_type(&type, t) || eai_dtype_get(t)->block > 1;
 }
 
 static bool is_integer(mlx_type t)
@@ -111,6 +112,36 @@ static bool take_affine(mlx_backend *b, mlx_weight *w, int64_t rows, int64_t col
     return ok;
 }
 
+/* Scales or biases: in the type in which products are made, as weights are. */
+static mlx_array *take_plane(mlx_backend *b, const void *data, mlx_type type,
+                             const eai_shape *shape)
+{
+    mlx_array *x = MLX(wrap, data, type, shape);
+    mlx_array *made = b->base.precision == EAI_PRECISION_F32 ? as_f32(b, x) : x;
+    made = b->face->keep(made);
+    return made && (made == x || MLX(eval, &made, 1)) ? made : NULL;
+}
+
+/* MLX's own: its three arrays as they are. */
+static bool take_planar(mlx_backend *b, mlx_weight *w, const eai_planes *planes, int64_t rows,
+                        int64_t cols)
+{
+    eai_mlx_packing p = eai_mlx_packing_of(w->dtype, planes);
+    eai_shape groups = EAI_SHAPE2(rows, cols / p.group);
+    mlx_type type = MLX_F32;
+    if (!find_type(&type, p.type))
+        return false;
+    w->packed.codes =
+        b->face->keep(MLX(wrap, w->data, MLX_U32, &EAI_SHAPE2(rows, cols / 32 * p.bits)));
+    w->packed.scales = take_plane(b, planes->scales, type, &groups);
+    if (planes->biases)
+        w->packed.biases = take_plane(b, planes->biases, type, &groups);
+    w->packed.group = p.group;
+    w->packed.bits = p.bits;
+    w->packed.mode = eai_mlx_mode_name(p.mode);
+    return w->packed.codes && w->packed.scales && (!planes->biases || w->packed.biases);
+}
+
 /* A type that MLX has no layout for: as floats. */
 static bool take_unpacked(mlx_backend *b, mlx_weight *w)
 {
@@ -162,6 +193,8 @@ static eai_status make_weight(mlx_backend *b, mlx_weight **out, const mlx_leaf *
     w->n_plans = 1;
     if (find_type(&type, w->dtype))
         ok = take_plain(b, w, type);
+    else if (leaf->planes)
+        ok = take_planar(b, w, leaf->planes, w->shape.dim[0], cols);
     else if (graph__affine_bits(w->dtype) && w->shape.n_dims == 2)
         ok = take_affine(b, w, w->shape.dim[0], cols);
     else

@@ -21,8 +21,8 @@ double reference__get(const eai_operand *x, int64_t i)
 
     const eai_dtype_spec *spec = eai_dtype_get(x->dtype);
     float block[BLOCK_MAX];
-    eai_dequantize_row(block, x->dtype, (const char *)x->data + i / spec->block * spec->bytes,
-                       spec->block);
+    eai_unpack_row(block, x->dtype, (const char *)x->data + i / spec->block * spec->bytes,
+                   x->planes, spec->block);
     return (double)block[i % spec->block];
 }
 
