@@ -131,7 +131,9 @@ EAI_API EAI_CHECKED eai_status eai_adapter_merge(const eai_adapter *a, const eai
                                                  eai_error *err);
 /* The same with linear layers and embeddings packed as MLX packs them (mx.quantize of the merged
  * matrices in `dtype`, byte for byte), and config.json's "quantization": a folder for mlx-lm.
- * Matrices whose rows are no whole number of groups stay plain. packing->type is set by dtype. */
+ * Matrices whose rows are no whole number of groups stay plain. packing->type is set by dtype.
+ * `packing` NULL, of a model that MLX packed (eai_model_is_packed): each matrix as it was, and
+ * those without a change byte for byte. */
 EAI_API EAI_CHECKED eai_status eai_adapter_merge_mlx(const eai_adapter *a, const eai_model *m,
                                                      const char *folder, eai_dtype dtype,
                                                      const eai_mlx_packing *packing,

@@ -39,10 +39,10 @@ const eai_option merge_options[] = {
     {.name = "q-mode",
      .type = EAI_OPT_ENUM,
      .offset = ARG(q_mode),
-     .default_value = "affine",
+     .default_value = "same",
      .value_name = "MODE",
-     .choices = "affine|mxfp4|mxfp8|nvfp4",
-     .help = "how matrices are packed",
+     .choices = "same|affine|mxfp4|mxfp8|nvfp4",
+     .help = "how matrices are packed; same: each as the model's is, affine where none is",
      .group = "Format mlx"},
     {.name = "q-bits",
      .type = EAI_OPT_INT,
@@ -88,10 +88,15 @@ static eai_dtype dtype_of(const char *name)
 static eai_status merge_mlx(const session *s, const merge_args *a, eai_dtype dtype, eai_error *err)
 {
     eai_mlx_packing p = {EAI_MLX_MODE_AFFINE, (int)a->q_bits, (int)a->q_group_size, dtype};
-    if (!eai_mlx_mode_from_name(&p.mode, a->q_mode))
-        return eai_error_set(err, EAI_ERR_USAGE, "--q-mode %s: affine, mxfp4, mxfp8 or nvfp4",
+    bool same = strcmp(a->q_mode, "same") == 0 && eai_model_is_packed(s->model);
+    if (same && (a->q_bits > 0 || a->q_group_size > 0))
+        return eai_error_set(err, EAI_ERR_USAGE,
+                             "--q-bits and --q-group-size need a --q-mode: this model is packed "
+                             "already, and its matrices stay as they are");
+    if (!eai_mlx_mode_from_name(&p.mode, a->q_mode) && strcmp(a->q_mode, "same") != 0)
+        return eai_error_set(err, EAI_ERR_USAGE, "--q-mode %s: same, affine, mxfp4, mxfp8 or nvfp4",
                              a->q_mode);
-    return eai_adapter_merge_mlx(s->adapter, s->model, a->output, dtype, &p, err);
+    return eai_adapter_merge_mlx(s->adapter, s->model, a->output, dtype, same ? NULL : &p, err);
 }
 
 /* *written: with a tokenizer. */

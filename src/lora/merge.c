@@ -25,7 +25,8 @@ typedef struct merge_job {
     const eai_adapter *adapter; /* or NULL */
     const eai_model *model;
     float *row; /* [longest row] */
-    /* Of MLX's folders: how matrices are packed, the type of all else, and a row's parts. */
+    /* Of MLX's folders: how matrices are packed (NULL: each as the model's), the type of all else,
+     * and a row's parts. */
     const eai_mlx_packing *packing;
     eai_dtype dtype;
     uint32_t *codes;
@@ -36,7 +37,8 @@ typedef struct merge_job {
 typedef struct row_source {
     eai_dtype dtype;
     const void *data;
-    int64_t linear; /* the adapter's pair is added to it; -1: none */
+    const eai_planes *planes; /* of PLANAR types, else NULL */
+    int64_t linear;           /* the adapter's pair is added to it; -1: none */
 } row_source;
 
 /* The linear layer of that tensor, or -1. A linear search over some hundred names per piece of some
@@ -51,19 +53,27 @@ static int64_t find_linear(const eai_model *m, const char *name)
     return -1;
 }
 
-/* The adapter's own embedding or head, else the file's tensor; a head that the file lacks is its
- * embedding. */
+/* Packed matrices as the model knows them; all else as the file has it, for the model's norms may
+ * have 1 added. A head that the file lacks is the embedding. */
+static const eai_weight_tensor *find_tensor(const eai_model *m, const char *name)
+{
+    const eai_weight_tensor *packed = model__tensor_named(m, name);
+    if (packed && packed->planes)
+        return packed;
+    const eai_weight_tensor *t = eai_weights_find(eai_model_get_weights(m), name);
+    return t ? t : &m->head;
+}
+
+/* The adapter's own embedding or head, else the model's tensor. */
 static row_source find_source(const merge_job *job, const char *name)
 {
     const eai_adapter *a = job->adapter;
     for (int i = 0; a && i < LORA_N_WHOLE; i++) {
         if (a->whole[i] >= 0 && strcmp(name, lora__whole_specs[i].name) == 0)
-            return (row_source){EAI_F32, a->parameters[a->whole[i]].data, -1};
+            return (row_source){EAI_F32, a->parameters[a->whole[i]].data, NULL, -1};
     }
-    const eai_weight_tensor *t = eai_weights_find(eai_model_get_weights(job->model), name);
-    if (!t)
-        t = &job->model->head;
-    return (row_source){t->dtype, t->data, find_linear(job->model, name)};
+    const eai_weight_tensor *t = find_tensor(job->model, name);
+    return (row_source){t->dtype, t->data, t->planes, find_linear(job->model, name)};
 }
 
 /* row += scale * B[o] A */
@@ -91,7 +101,7 @@ static eai_status make_row(const merge_job *job, const row_source *from, const c
                            int64_t i, int64_t n, eai_dtype dtype, eai_error *err)
 {
     const char *in = (const char *)from->data + (size_t)i * eai_row_bytes(from->dtype, n);
-    eai_dequantize_row(job->row, from->dtype, in, n);
+    eai_unpack_row(job->row, from->dtype, in, from->planes, n);
     if (is_changed(job, from))
         add_delta(job->row, job->adapter, from->linear, i);
     for (int64_t j = 0; j < n; j++) {
@@ -202,7 +212,8 @@ eai_status eai_adapter_merge(const eai_adapter *a, const eai_model *m, const cha
     }
     st = save_merged(w, longest, a, m, eai_weights_save, path, err);
     if (st == EAI_OK)
-        st = model__save_config(m, folder, is_tied(a, m), dtype, NULL, err);
+        st = model__save_config(m, folder, &(model__written){is_tied(a, m), dtype, NULL, false},
+                                err);
 done:
     eai_free(path);
     eai_weights_close(w);
@@ -216,14 +227,24 @@ done:
 static const char *const parts[] = {".weight", ".scales", ".biases"};
 enum { PART_CODES, PART_SCALES, PART_BIASES };
 
-/* Matrices whose rows are whole groups, as mlx-lm packs them: linear layers and embeddings. */
-static bool is_packed(const eai_shape *shape, const char *name, const eai_mlx_packing *p)
+/* How the matrix of that name and shape is to be packed; false: not at all. Those are matrices
+ * whose rows are whole groups, as mlx-lm packs them: linear layers and embeddings. */
+static bool find_packing(eai_mlx_packing *p, const merge_job *job, const char *name,
+                         const eai_shape *shape)
 {
     size_t n = strlen(name);
     size_t tail = strlen(parts[PART_CODES]);
     int64_t cols = shape->dim[shape->n_dims - 1];
-    return shape->n_dims == 2 && n > tail && strcmp(name + n - tail, parts[PART_CODES]) == 0 &&
-           cols % p->group == 0 && cols % 32 == 0;
+    if (shape->n_dims != 2 || n <= tail || strcmp(name + n - tail, parts[PART_CODES]) != 0)
+        return false;
+    if (!job->packing) {
+        const eai_weight_tensor *t = find_tensor(job->model, name);
+        if (t->planes)
+            *p = eai_mlx_packing_of(t->dtype, t->planes);
+        return t->planes != NULL;
+    }
+    *p = *job->packing;
+    return cols % p->group == 0 && cols % 32 == 0;
 }
 
 static char *name_part(const char *name, int part)
@@ -251,13 +272,14 @@ static eai_status list_packed(eai_weights *w, const char *name, const eai_shape 
 }
 
 /* The tensors of `plain`, matrices in parts. */
-static eai_status list_mlx(eai_weights *w, const eai_weights *plain, const eai_mlx_packing *p,
+static eai_status list_mlx(eai_weights *w, const eai_weights *plain, const merge_job *job,
                            eai_error *err)
 {
     for (size_t i = 0; i < eai_weights_count(plain); i++) {
         const eai_weight_tensor *t = eai_weights_at(plain, i);
-        if (is_packed(&t->shape, t->name, p))
-            EAI_TRY(list_packed(w, t->name, &t->shape, p, err));
+        eai_mlx_packing p;
+        if (find_packing(&p, job, t->name, &t->shape))
+            EAI_TRY(list_packed(w, t->name, &t->shape, &p, err));
         else
             EAI_TRY(eai_weights_add_borrowed(w, t->name, t->dtype, &t->shape, NULL, err));
     }
@@ -277,23 +299,52 @@ static int part_of(const eai_weight_tensor *t)
 }
 
 /* A row's numbers as the folder's type holds them, packed. */
-static eai_status pack_row(const merge_job *job, int64_t n, eai_error *err)
+static eai_status pack_row(const merge_job *job, const eai_mlx_packing *p, int64_t n,
+                           eai_error *err)
 {
+    eai_dtype type = p->mode == EAI_MLX_MODE_AFFINE ? p->type : job->dtype;
     for (int64_t j = 0; j < n; j++) {
-        if (job->dtype == EAI_BF16)
+        if (type == EAI_BF16)
             job->row[j] = eai_bf16_to_f32(eai_bf16_from_f32(job->row[j]));
-        else if (job->dtype == EAI_F16)
+        else if (type == EAI_F16)
             job->row[j] = eai_f16_to_f32(eai_f16_from_f32(job->row[j]));
     }
-    return eai_mlx_quantize_row(job->codes, job->scales, job->biases, job->packing, job->row, n,
-                                err);
+    return eai_mlx_quantize_row(job->codes, job->scales, job->biases, p, job->row, n, err);
+}
+
+/* A part of a matrix that stays as it is. */
+static void copy_part(void *out, const row_source *from, int part, size_t offset, size_t bytes)
+{
+    const void *of[] = {from->data, from->planes->scales, from->planes->biases};
+    memcpy(out, (const char *)of[part] + offset, bytes);
+}
+
+/* Rows of part `part` of the matrix `name`, which has n columns. */
+static eai_status fill_part(void *out, const merge_job *job, const char *name, int part,
+                            const eai_weight_tensor *t, int64_t first, int64_t n_rows,
+                            eai_error *err)
+{
+    eai_mlx_packing p;
+    row_source from = find_source(job, name);
+    const eai_shape shape = find_tensor(job->model, name)->shape; /* also of packed ones' numbers */
+    size_t bytes = eai_row_bytes(t->dtype, t->shape.dim[1]);
+    const void *made[] = {job->codes, job->scales, job->biases};
+    (void)find_packing(&p, job, name, &shape);
+    if (!job->packing && from.planes && !is_changed(job, &from)) {
+        copy_part(out, &from, part, (size_t)first * bytes, (size_t)n_rows * bytes);
+        return EAI_OK;
+    }
+    for (int64_t i = 0; i < n_rows; i++) {
+        EAI_TRY(make_row(job, &from, name, first + i, shape.dim[1], job->dtype, err));
+        EAI_TRY(pack_row(job, &p, shape.dim[1], err));
+        memcpy((char *)out + (size_t)i * bytes, made[part], bytes);
+    }
+    return EAI_OK;
 }
 
 static eai_status fill_mlx_rows(void *out, const eai_weight_tensor *t, int64_t first,
                                 int64_t n_rows, void *ud, eai_error *err)
 {
-    merge_job *job = ud;
-    const eai_mlx_packing *p = job->packing;
     int part = part_of(t);
     if (part < 0)
         return fill_rows(out, t, first, n_rows, ud, err);
@@ -301,48 +352,36 @@ static eai_status fill_mlx_rows(void *out, const eai_weight_tensor *t, int64_t f
     char *name = eai_asprintf("%.*s%s", (int)stem, t->name, parts[PART_CODES]);
     if (!name)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a name");
-    row_source from = find_source(job, name);
-    size_t bytes = eai_row_bytes(t->dtype, t->shape.dim[1]);
-    int64_t n = part == PART_CODES ? t->shape.dim[1] * 32 / p->bits : t->shape.dim[1] * p->group;
-    const void *made[] = {job->codes, job->scales, job->biases};
-    eai_status st = EAI_OK;
-    for (int64_t i = 0; st == EAI_OK && i < n_rows; i++) {
-        st = make_row(job, &from, name, first + i, n, job->dtype, err);
-        if (st == EAI_OK)
-            st = pack_row(job, n, err);
-        if (st == EAI_OK)
-            memcpy((char *)out + (size_t)i * bytes, made[part], bytes);
-    }
+    eai_status st = fill_part(out, ud, name, part, t, first, n_rows, err);
     eai_free(name);
     return st;
 }
 
-static eai_status save_mlx(const eai_weights *w, int64_t longest, const eai_adapter *a,
-                           const eai_model *m, eai_dtype dtype, const eai_mlx_packing *p,
-                           const char *path, eai_error *err)
+static eai_status save_mlx(const eai_weights *w, int64_t longest, merge_job *job, const char *path,
+                           eai_error *err)
 {
-    merge_job job = {.adapter = a, .model = m, .packing = p, .dtype = dtype};
-    job.row = eai_alloc_array((size_t)longest, sizeof(float));
-    job.codes = eai_alloc_array((size_t)longest, sizeof(*job.codes));
-    job.scales = eai_alloc_array((size_t)longest, sizeof(float));
-    job.biases = eai_alloc_array((size_t)longest, sizeof(float));
+    job->row = eai_alloc_array((size_t)longest, sizeof(float));
+    job->codes = eai_alloc_array((size_t)longest, sizeof(*job->codes));
+    job->scales = eai_alloc_array((size_t)longest, sizeof(float));
+    job->biases = eai_alloc_array((size_t)longest, sizeof(float));
     eai_status st = EAI_OK;
-    if (job.row && job.codes && job.scales && job.biases)
-        st = eai_weights_save(w, path, &(eai_weights_save_opts){fill_mlx_rows, &job}, err);
+    if (job->row && job->codes && job->scales && job->biases)
+        st = eai_weights_save(w, path, &(eai_weights_save_opts){fill_mlx_rows, job}, err);
     else
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory to merge rows of %lld",
                            (long long)longest);
-    eai_free(job.row);
-    eai_free(job.codes);
-    eai_free(job.scales);
-    eai_free(job.biases);
+    eai_free(job->row);
+    eai_free(job->codes);
+    eai_free(job->scales);
+    eai_free(job->biases);
     return st;
 }
 
 eai_status eai_adapter_merge_mlx(const eai_adapter *a, const eai_model *m, const char *folder,
                                  eai_dtype dtype, const eai_mlx_packing *packing, eai_error *err)
 {
-    eai_mlx_packing p = *packing;
+    eai_mlx_packing p = packing ? *packing : (eai_mlx_packing){0};
+    merge_job job = {.adapter = a, .model = m, .packing = packing ? &p : NULL, .dtype = dtype};
     eai_weights *plain = NULL;
     eai_weights *w = NULL;
     char *path = NULL;
@@ -351,6 +390,9 @@ eai_status eai_adapter_merge_mlx(const eai_adapter *a, const eai_model *m, const
     if (dtype != EAI_F32 && dtype != EAI_BF16 && dtype != EAI_F16)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "type %s: a merged model is f32, bf16 or f16",
                              eai_dtype_get(dtype)->name);
+    if (!packing && !eai_model_is_packed(m))
+        return eai_error_set(err, EAI_ERR_ARGUMENT, "'%s' has no packed matrices",
+                             eai_weights_path(eai_model_get_weights(m)));
     p.type = p.mode == EAI_MLX_MODE_AFFINE ? dtype : EAI_U8;
     EAI_TRY(eai_mlx_packing_check(&p, 0, err));
     EAI_TRY(check_owner(a, m, err));
@@ -361,13 +403,15 @@ eai_status eai_adapter_merge_mlx(const eai_adapter *a, const eai_model *m, const
     if (st == EAI_OK)
         st = list_tensors(plain, &longest, a, m, dtype, err);
     if (st == EAI_OK)
-        st = list_mlx(w, plain, &p, err);
+        st = list_mlx(w, plain, &job, err);
     if (st == EAI_OK && !(path = eai_path_join(folder, "model.safetensors")))
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     if (st == EAI_OK)
-        st = save_mlx(w, longest, a, m, dtype, &p, path, err);
+        st = save_mlx(w, longest, &job, path, err);
     if (st == EAI_OK)
-        st = model__save_config(m, folder, is_tied(a, m), dtype, &p, err);
+        st = model__save_config(
+            m, folder,
+            &(model__written){is_tied(a, m), dtype, packing ? &p : NULL, packing == NULL}, err);
     eai_free(path);
     eai_weights_close(plain);
     eai_weights_close(w);

@@ -124,19 +124,53 @@ static void write_layers(eai_strbuf *b, const eai_model *m)
     eai_strbuf_text(b, "],\n");
 }
 
-/* As mlx-lm writes it, and once more under the name that transformers looks for. */
-static void write_packing(eai_strbuf *b, const eai_mlx_packing *p)
+static int append_text(const char *text, size_t n, void *b)
 {
-    static const char *const keys[] = {"quantization", "quantization_config"};
-    for (size_t i = 0; p && i < sizeof(keys) / sizeof(keys[0]); i++)
-        eai_strbuf_printf(b, "  \"%s\": {\"group_size\": %d, \"bits\": %d, \"mode\": \"%s\"},\n",
-                          keys[i], p->group, p->bits, eai_mlx_mode_name(p->mode));
+    eai_strbuf_bytes(b, text, n);
+    return 0;
 }
 
-static void write_config(eai_strbuf *b, const eai_model *m, const json_t *base, bool tied,
-                         eai_dtype dtype, const eai_mlx_packing *packing)
+/* As mlx-lm writes it, and once more under the name that transformers looks for. */
+static void write_packing(eai_strbuf *b, const json_t *value)
+{
+    static const char *const keys[] = {"quantization", "quantization_config"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        eai_strbuf_printf(b, "  \"%s\": ", keys[i]);
+        if (!value || json_dump_callback(value, append_text, b, JSON_PRESERVE_ORDER) != 0)
+            b->status = EAI_ERR_NOMEM;
+        eai_strbuf_text(b, ",\n");
+    }
+}
+
+/* What the base file says of its matrices; a head that it did not have is packed as the embedding
+ * was. */
+static json_t *base_packing(const json_t *base, bool untied)
+{
+    json_t *all = json_deep_copy(json_object_get(base, "quantization"));
+    json_t *embedding = json_object_get(all, "model.embed_tokens");
+    if (untied && embedding)
+        json_object_set(all, "lm_head", embedding);
+    return all;
+}
+
+static void write_packings(eai_strbuf *b, const json_t *base, const model__written *how,
+                           bool untied)
+{
+    const eai_mlx_packing *p = how->packing;
+    if (!p && !how->packed_as_before)
+        return;
+    json_t *value = p ? json_pack("{s:i, s:i, s:s}", "group_size", p->group, "bits", p->bits,
+                                  "mode", eai_mlx_mode_name(p->mode))
+                      : base_packing(base, untied);
+    write_packing(b, value);
+    json_decref(value);
+}
+
+static void write_config(eai_strbuf *b, const eai_model *m, const json_t *base,
+                         const model__written *how)
 {
     const eai_model_config *c = &m->config;
+    eai_dtype dtype = how->dtype;
     const char *type = dtype == EAI_BF16 ? "bfloat16" : dtype == EAI_F16 ? "float16" : "float32";
     bool gelu = m->has & MODEL_GELU;
 
@@ -160,8 +194,8 @@ static void write_config(eai_strbuf *b, const eai_model *m, const json_t *base, 
     if (c->attention_scale > 0)
         write_real(b, "query_pre_attn_scalar", 1 / (c->attention_scale * c->attention_scale));
     write_real(b, "rms_norm_eps", c->rms_eps);
-    write_packing(b, packing);
-    write_bool(b, "tie_word_embeddings", tied);
+    write_packings(b, base, how, c->tied && !how->tied);
+    write_bool(b, "tie_word_embeddings", how->tied);
     eai_strbuf_printf(b, "  \"torch_dtype\": \"%s\"\n}\n", type);
 }
 
@@ -189,8 +223,8 @@ static eai_status check_writable(const eai_model *m, eai_error *err)
     return EAI_OK;
 }
 
-eai_status model__save_config(const eai_model *m, const char *folder, bool tied, eai_dtype dtype,
-                              const eai_mlx_packing *packing, eai_error *err)
+eai_status model__save_config(const eai_model *m, const char *folder, const model__written *how,
+                              eai_error *err)
 {
     eai_status st;
     eai_strbuf b = EAI_STRBUF_INIT(1 << 20);
@@ -199,7 +233,7 @@ eai_status model__save_config(const eai_model *m, const char *folder, bool tied,
     EAI_TRY(check_writable(m, err));
     EAI_TRY(load_base(&base, m->weights, err));
     char *path = eai_path_join(folder, "config.json");
-    write_config(&b, m, base, tied, dtype, packing);
+    write_config(&b, m, base, how);
     json_decref(base);
     st = eai_strbuf_check(&b, "config.json", err);
     if (st == EAI_OK && !path)

@@ -369,6 +369,15 @@ int64_t eai_model_parameters(const eai_model *m)
     return m->n_parameters;
 }
 
+bool eai_model_is_packed(const eai_model *m)
+{
+    for (size_t i = 0; i < m->n_entries; i++) {
+        if (m->entries[i].tensor->planes)
+            return true;
+    }
+    return false;
+}
+
 size_t eai_model_linears(const eai_model_linear **out, const eai_model *m)
 {
     *out = m->linears;

@@ -139,10 +139,17 @@ eai_status model__check_count(const char *where, const char *name, int64_t value
 /* "config.json" in the folder of the weights, new memory (eai_free) or NULL. */
 #define MODEL_CONFIG_BYTES_MAX ((size_t)1 << 24)
 char *model__config_path(const eai_weights *w);
-/* Writes FOLDER/config.json as transformers reads it; `dtype` names the weights' type, `tied` says
- * whether the head is the embedding there, `packing` how MLX reads its matrices (NULL: plainly). */
-eai_status model__save_config(const eai_model *m, const char *folder, bool tied, eai_dtype dtype,
-                              const eai_mlx_packing *packing, eai_error *err);
+/* What config.json says of the weights beside it. */
+typedef struct model__written {
+    bool tied;                      /* the head is the embedding */
+    eai_dtype dtype;                /* names the weights' type */
+    const eai_mlx_packing *packing; /* how MLX reads its matrices; NULL: plainly, or ... */
+    bool packed_as_before;          /* ... as those of the model */
+} model__written;
+
+/* Writes FOLDER/config.json as transformers reads it. */
+eai_status model__save_config(const eai_model *m, const char *folder, const model__written *how,
+                              eai_error *err);
 
 /* One value of config.json: *out stays as it is where it is absent or null and not required. */
 eai_status model__json_int(int64_t *out, const json_t *root, const char *key, bool required,

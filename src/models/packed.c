@@ -32,6 +32,9 @@ static eai_status read_entry(eai_mlx_packing *p, const json_t *entry, const char
                              "%s: '" KEY "': 'mode' is '%.100s'; supported: affine, mxfp4, mxfp8, "
                              "nvfp4",
                              path, json_is_string(mode) ? json_string_value(mode) : "no text");
+    if (json_is_true(json_object_get(entry, "global_scale")))
+        return eai_error_set(err, EAI_ERR_UNSUPPORTED,
+                             "%s: '" KEY "': 'global_scale' is not supported", path);
     EAI_TRY(model__json_int(&bits, entry, "bits", false, path, err));
     EAI_TRY(model__json_int(&group, entry, "group_size", false, path, err));
     if (bits < 0 || bits > 64 || group < 0 || group > 4096)

@@ -277,8 +277,8 @@ static void check_product(cpu_backend *be, const product_case *pc)
     run_product(be, &x, pc);
     /* Sums of few different numbers are often half a level, where the last bit of scale * code +
      * bias, which may be rounded once or twice, decides. */
-    bool may_flip = choose_rounding(be, pc) == TO_INT8 &&
-                    eai_dtype_get(pc->dtype)->kind == EAI_DTYPE_PLANAR;
+    bool may_flip =
+        choose_rounding(be, pc) == TO_INT8 && eai_dtype_get(pc->dtype)->kind == EAI_DTYPE_PLANAR;
     for (int64_t i = 0; i < pc->m * pc->n; i++) {
         double error = fabs((double)x.c[i] - x.expected[i]);
         double allowed = (may_flip ? 1e-2 : 1e-6) * x.magnitude[i] + 1e-30;

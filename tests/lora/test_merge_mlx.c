@@ -159,6 +159,86 @@ static void rows_without_groups_stay_plain(void **state)
     eai_test_remove_folder(dir);
 }
 
+static eai_model *load_folder(eai_weights **w, const char *dir)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_model *m = NULL;
+    *w = open_folder(dir);
+    assert_ok(eai_model_load(&m, *w, &err), &err);
+    return m;
+}
+
+static bool same_bytes(const eai_weights *a, const eai_weights *b, const char *name)
+{
+    const eai_weight_tensor *x = eai_weights_find(a, name);
+    const eai_weight_tensor *y = eai_weights_find(b, name);
+    assert_true(x && y && x->dtype == y->dtype && eai_shape_equal(&x->shape, &y->shape));
+    return memcmp(x->data, y->data, x->bytes) == 0;
+}
+
+static json_t *packing_in(const char *dir)
+{
+    json_t *root = json_load_file(join(dir, "config.json"), 0, NULL);
+    json_t *how = json_incref(json_object_get(root, "quantization"));
+    assert_non_null(how);
+    json_decref(root);
+    return how;
+}
+
+/* A packed model merged without another packing: what has no change stays, the rest is packed as it
+ * was, config.json says the same. */
+static void packed_models_stay_packed(void **state)
+{
+    (void)state;
+    static const eai_mlx_packing packings[] = {{EAI_MLX_MODE_AFFINE, 4, 32, EAI_BF16},
+                                               {EAI_MLX_MODE_NVFP4, 4, 16, EAI_U8}};
+    for (size_t i = 0; i < 2; i++) {
+        eai_error err = EAI_ERROR_INIT;
+        tiny_llama tiny;
+        eai_weights *w;
+        eai_weights *again;
+        char *dir = eai_test_make_folder();
+        char *out = eai_test_make_folder();
+        tiny_llama_open(&tiny, EAI_F32, true);
+        assert_ok(eai_adapter_merge_mlx(NULL, tiny.model, dir, EAI_BF16, &packings[i], &err), &err);
+        eai_model *m = load_folder(&w, dir);
+        eai_adapter *a = make_adapter(m);
+
+        assert_ok(eai_adapter_merge_mlx(NULL, m, out, EAI_BF16, NULL, &err), &err);
+        again = open_folder(out);
+        assert_int_equal(eai_weights_count(w), eai_weights_count(again));
+        for (size_t k = 0; k < eai_weights_count(w); k++)
+            assert_true(same_bytes(w, again, eai_weights_at(w, k)->name));
+        eai_weights_close(again);
+
+        assert_ok(eai_adapter_merge_mlx(a, m, out, EAI_BF16, NULL, &err), &err);
+        again = open_folder(out);
+        assert_true(same_bytes(w, again, "model.embed_tokens.weight"));
+        assert_false(same_bytes(w, again, "model.layers.0.self_attn.q_proj.weight"));
+        json_t *before = packing_in(dir);
+        json_t *after = packing_in(out);
+        assert_true(json_equal(before, after));
+        json_decref(before);
+        json_decref(after);
+
+        /* the merged one is the packed one of the merged plain one */
+        char *floats = eai_test_make_folder();
+        assert_ok(eai_adapter_merge(a, m, floats, EAI_BF16, &err), &err);
+        eai_weights *plain = open_folder(floats);
+        double off = distance(plain, again, "model.layers.1.mlp.down_proj", &packings[i]);
+        assert_true(off > 0 && off < 0.26);
+        eai_weights_close(plain);
+        eai_weights_close(again);
+        eai_adapter_free(a);
+        eai_model_free(m);
+        eai_weights_close(w);
+        tiny_llama_close(&tiny);
+        eai_test_remove_folder(dir);
+        eai_test_remove_folder(out);
+        eai_test_remove_folder(floats);
+    }
+}
+
 static void bad_ones_are_refused(void **state)
 {
     (void)state;
@@ -172,6 +252,8 @@ static void bad_ones_are_refused(void **state)
     p.bits = 4;
     assert_fails(eai_adapter_merge_mlx(NULL, tiny.model, dir, EAI_Q4_0, &p, &err), EAI_ERR_ARGUMENT,
                  &err, "type q4_0: a merged model is f32, bf16 or f16");
+    assert_fails(eai_adapter_merge_mlx(NULL, tiny.model, dir, EAI_F32, NULL, &err),
+                 EAI_ERR_ARGUMENT, &err, "has no packed matrices");
     assert_true(access(join(dir, "model.safetensors"), F_OK) != 0);
     tiny_llama_close(&tiny);
     eai_test_remove_folder(dir);
@@ -209,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packed_is_near_plain),
         cmocka_unit_test(rows_without_groups_stay_plain),
+        cmocka_unit_test(packed_models_stay_packed),
         cmocka_unit_test(bad_ones_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };

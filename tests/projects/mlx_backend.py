@@ -143,6 +143,26 @@ def case_logits_of_every_storage_type():
             assert off < 1e-4, (dtype, off)
 
 
+def case_logits_of_packed_folders():
+    """Both backends read MLX's own layout, whatever it is."""
+    ids = ",".join(str(3 + 7 * i % 250) for i in range(40))
+    for mode, bits in [("affine", b) for b in (2, 3, 4, 5, 6, 8)] + [(m, 0) for m in ("mxfp4", "mxfp8", "nvfp4")]:
+        folder = WORK / f"packed-{mode}-{bits}"
+        lora("merge", TINY, "--output", folder, "--adapter", adapter_of_tiny(), "--format", "mlx", "--q-mode", mode, "--q-bits", bits,
+             "--q-group-size", 32 if bits else 0)
+        for some in (ids, "5,9"):
+            off = distance(folder, some)
+            assert off < 1e-4, (mode, bits, off)
+
+
+def case_training_on_a_packed_folder():
+    folder = WORK / "packed-to-train"
+    lora("merge", TINY, "--output", folder, "--adapter", adapter_of_tiny(), "--format", "mlx", "--q-group-size", 32)
+    words = ["--data", make_data("packed-data", 10, 0), "--batch-size", 1, "--seq-len", 128]
+    a, b = (train(folder, "packed", backend, *words)[0] for backend in ("cpu", "mlx"))
+    losses_agree(a["loss"], b["loss"])
+
+
 def adapter_of_tiny():
     out = WORK / "adapter-cpu"
     if not out.exists():
@@ -215,23 +235,35 @@ def find_mlx_lm():
     return None
 
 
+ORACLES = pathlib.Path(__file__).resolve().parents[2] / "tools/oracles"
+
+
+def oracle(judge, script, *words):
+    done = subprocess.run(list(map(str, [judge, ORACLES / script, *words])), capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in done.stdout.splitlines():
+        if line.startswith("  "):
+            print("      " + line)
+
+
 def mlx_lm(model, name):
-    """Adapters in mlx-lm and back."""
+    """Adapters in mlx-lm and back; the same on a base that mlx-lm packed."""
     judge = find_mlx_lm()
     if not judge:
         return
-    adapter, folder, work = adapter_of_tiny(), WORK / f"{name}-folder", WORK / f"{name}-mlx-lm"
+    adapter, folder = adapter_of_tiny(), WORK / f"{name}-folder"
     if model != TINY:
         adapter = WORK / f"{name}-adapter"
         lora("train", model, "--output", adapter, "--data", make_data(f"{name}-data", 8, 0), "--steps", 2, "--batch-size", 1,
              "--seq-len", 64, "--quiet")
     lora("merge", model, "--adapter", adapter, "--output", folder, "--save-dtype", "f32")
-    work.mkdir()
-    script = pathlib.Path(__file__).resolve().parents[2] / "tools/oracles/mlx_lm_both_ways.py"
-    done = subprocess.run(list(map(str, [judge, script, folder, TOOL, make_data(f"{name}-rows", 12, 0), work])), capture_output=True, text=True,
-                          timeout=900)
-    assert done.returncode == 0, done.stdout + done.stderr
-    print("\n".join("      " + line for line in done.stdout.splitlines() if line.startswith("  ")))
+    packed = WORK / f"{name}-packed"
+    oracle(judge, "mlx_lm_packs.py", folder, packed, "affine", 4, 32, "--mixed")
+    rows = make_data(f"{name}-rows", 12, 0)
+    for base in (folder, packed):
+        work = WORK / f"{name}-mlx-lm"
+        work.mkdir()
+        oracle(judge, "mlx_lm_both_ways.py", base, TOOL, rows, work)
 
 
 def case_mlx_lm_on_a_tiny_model():
@@ -250,16 +282,13 @@ def case_mlx_lm_reads_packed_folders():
     judge = find_mlx_lm()
     if not judge:
         return
-    script = pathlib.Path(__file__).resolve().parents[2] / "tools/oracles/mlx_lm_reads.py"
     adapter, plain = adapter_of_tiny(), WORK / "plain"
     lora("merge", TINY, "--adapter", adapter, "--output", plain)
     for mode, *size in (("affine", 4, 32), ("affine", 3, 32), ("affine", 8, 32), ("mxfp4",), ("mxfp8",), ("nvfp4",)):
         packed = WORK / "-".join(map(str, ("packed", mode, *size)))
         words = ["--q-bits", size[0], "--q-group-size", size[1]] if size else []
         lora("merge", TINY, "--adapter", adapter, "--output", packed, "--format", "mlx", "--q-mode", mode, *words)
-        done = subprocess.run(list(map(str, [judge, script, plain, packed])), capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr
-        print("      " + done.stdout, end="")
+        oracle(judge, "mlx_lm_reads.py", plain, packed)
 
 
 sys.exit(cases.run(globals()))
