@@ -45,6 +45,18 @@ EAI_API const eai_hardware *eai_hardware_get(void);
 /* AMX needs the system's permission for the process; true when it is there (asked once). */
 EAI_API bool eai_hardware_request_amx(void);
 
+/* How hot the system says it is, by the names of macOS: from SERIOUS on it slows the processor
+ * down. Read anew in each call; UNKNOWN where the system does not say (Linux). */
+typedef enum eai_thermal {
+    EAI_THERMAL_UNKNOWN,
+    EAI_THERMAL_NOMINAL,
+    EAI_THERMAL_FAIR,
+    EAI_THERMAL_SERIOUS,
+    EAI_THERMAL_CRITICAL
+} eai_thermal;
+EAI_API eai_thermal eai_hardware_thermal(void);
+EAI_API const char *eai_thermal_name(eai_thermal t); /* "nominal"; static */
+
 /* Bytes; 0 when unknown. */
 EAI_API uint64_t eai_hardware_memory_available(void); /* for new work, without swapping, within the
                                                          limit of the control group */

@@ -71,6 +71,9 @@ EAI_API int eai_backend_threads(const eai_backend *b);
 EAI_API const char *eai_backend_isa_at(size_t i);
 EAI_API eai_precision
 eai_backend_precision(const eai_backend *b); /* F32, BF16 or INT8: what it really uses */
+/* Bytes that weights and plans should take together: MLX's recommended working set. 0: not known,
+ * or no limit but the machine's memory (cpu). */
+EAI_API uint64_t eai_backend_memory_budget(const eai_backend *b);
 /* FLOP/s of the instruction that large products are made of, on registers alone and with all
  * threads: what no product can exceed (int8: no product of weights). Takes a quarter of a second.
  * 0: not known (reference). */

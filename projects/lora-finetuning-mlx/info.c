@@ -35,6 +35,20 @@ static json_t *storage_types(const eai_weights *w)
     return types;
 }
 
+/* How many linear layers have which type, MLX's packed ones among them. */
+static json_t *linear_types(const eai_model *m)
+{
+    const eai_model_linear *l;
+    size_t n = eai_model_linears(&l, m);
+    json_t *types = json_object();
+    for (size_t i = 0; types && i < n; i++) {
+        const char *name = eai_dtype_get(l[i].dtype)->name;
+        json_int_t before = json_integer_value(json_object_get(types, name));
+        json_object_set_new(types, name, json_integer(before + 1));
+    }
+    return types;
+}
+
 static json_t *describe(const session *s)
 {
     const eai_model_config *c = eai_model_get_config(s->model);
@@ -48,6 +62,7 @@ static json_t *describe(const session *s)
     if (!o)
         return NULL;
     json_object_set_new(o, "storage", storage_types(s->weights));
+    json_object_set_new(o, "linear_layers", linear_types(s->model));
     if (s->adapter) {
         json_object_set_new(
             o, "adapter",

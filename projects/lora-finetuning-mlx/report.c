@@ -209,6 +209,10 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
                                   eai_backend_isa(f->session->backend), "threads",
                                   eai_backend_threads(f->session->backend), "dtype",
                                   eai_precision_name(eai_backend_precision(f->session->backend))));
+    if (f->heat.worst != EAI_THERMAL_UNKNOWN)
+        json_object_set_new(o, "thermal",
+                            json_pack("{s:s, s:f}", "worst", eai_thermal_name(f->heat.worst),
+                                      "paused_seconds", f->heat.paused));
     json_object_set_new(o, "planned_bytes", memory(f->trainer));
     json_object_set_new(o, "sha256", files);
     return o;

@@ -5,7 +5,7 @@
 #include <efficientai/rows.h>
 #include <efficientai/trainer.h>
 
-#include "commands.h"
+#include "limits.h"
 
 typedef struct run_report {
     double *step_x;  /* [cap]: 1, 2, 3 ... */
@@ -28,6 +28,7 @@ typedef struct report_facts {
     const eai_dataset *train;
     const eai_rows *train_rows, *valid_rows;
     uint64_t predicted_peak; /* bytes, before the first step */
+    limits_heat heat;
     double seconds;
     bool interrupted;   /* --resume continues it */
     bool stopped_early; /* by --early-stopping-patience */

@@ -10,10 +10,12 @@
 #include <efficientai/clock.h>
 #include <efficientai/fs.h>
 #include <efficientai/hardware.h>
+#include <efficientai/log.h>
 #include <efficientai/progress.h>
 #include <efficientai/terminal.h>
 
 #include "commands.h"
+#include "limits.h"
 #include "report.h"
 
 #define ARG(f) offsetof(train_args, f)
@@ -276,7 +278,8 @@ const eai_option train_options[] = {
 
 /* All that a run holds. */
 typedef struct run {
-    const train_args *args;
+    const train_args *args; /* = fitted, once the command runs */
+    train_args fitted;      /* what was asked for, or less: limits.h */
     const eai_command_context *ctx;
     double begin; /* clock when the command started */
     session s;
@@ -286,20 +289,30 @@ typedef struct run {
     eai_trainer *trainer;
     eai_evaluator *evaluator;
     eai_progress *progress;
+    limits_heat heat;
     run_report report;
     char *checkpoint;        /* folder */
     uint64_t rss_files;      /* resident pages of files (the program's) when the command started */
     uint64_t predicted_peak; /* bytes; see predict_peak */
 } run;
 
-static void close_run(run *r)
+/* What depends on the sizes of a batch. */
+static void close_training(run *r)
 {
-    eai_progress_abandon(r->progress);
-    report_deinit(&r->report);
     eai_evaluator_free(r->evaluator);
     eai_trainer_free(r->trainer);
     eai_dataset_free(r->train);
     eai_dataset_free(r->valid);
+    r->evaluator = NULL;
+    r->trainer = NULL;
+    r->train = r->valid = NULL;
+}
+
+static void close_run(run *r)
+{
+    eai_progress_abandon(r->progress);
+    report_deinit(&r->report);
+    close_training(r);
     eai_rows_free(r->train_rows);
     eai_rows_free(r->valid_rows);
     eai_free(r->checkpoint);
@@ -309,8 +322,6 @@ static void close_run(run *r)
 static eai_status open_data(run *r, eai_error *err)
 {
     const train_args *a = r->args;
-    eai_dataset_opts opts = {a->seq_len,     a->batch_size,   !a->no_pack,
-                             !a->no_shuffle, a->learn_prompt, (uint64_t)a->seed};
     EAI_TRY(session_read_rows(&r->train_rows, a->data, "train.jsonl", false, err));
     EAI_TRY(session_read_rows(&r->valid_rows, a->data, "valid.jsonl", true, err));
     EAI_TRY(session_open(&r->s, &a->session, err));
@@ -319,11 +330,18 @@ static eai_status open_data(run *r, eai_error *err)
         return eai_error_set(err, EAI_ERR_ARGUMENT,
                              "--seq-len %lld: the model was made for up to %lld",
                              (long long)a->seq_len, (long long)context);
+    return EAI_OK;
+}
+
+static eai_status open_datasets(run *r, eai_error *err)
+{
+    const train_args *a = r->args;
+    eai_dataset_opts opts = {a->seq_len,     a->batch_size,   !a->no_pack,
+                             !a->no_shuffle, a->learn_prompt, (uint64_t)a->seed};
     EAI_TRY(eai_dataset_create(&r->train, r->train_rows, r->s.tokenizer, &opts, err));
     opts.shuffle = false;
-    if (r->valid_rows)
-        EAI_TRY(eai_dataset_create(&r->valid, r->valid_rows, r->s.tokenizer, &opts, err));
-    return EAI_OK;
+    return r->valid_rows ? eai_dataset_create(&r->valid, r->valid_rows, r->s.tokenizer, &opts, err)
+                         : EAI_OK;
 }
 
 static eai_train_opts train_opts(const train_args *a)
@@ -349,7 +367,7 @@ static eai_status check_validation(const run *r, eai_error *err)
     const char *asks = r->args->load_best  ? "--load-best-model-at-end"
                        : r->args->patience ? "--early-stopping-patience"
                                            : NULL;
-    if (!asks || r->valid)
+    if (!asks || r->valid_rows)
         return EAI_OK;
     return eai_error_set(err, EAI_ERR_ARGUMENT, "%s needs a valid.jsonl in '%s'", asks,
                          r->args->data);
@@ -415,11 +433,52 @@ static eai_status check_memory(const run *r, eai_error *err)
     return does_not_fit(r, what, err);
 }
 
+/* Datasets, trainer and evaluator; *planned: bytes of weights and plans together. */
+static eai_status open_training(run *r, uint64_t *planned, eai_error *err)
+{
+    eai_plan_memory m;
+    eai_plan_memory valid = {0};
+    EAI_TRY(open_datasets(r, err));
+    EAI_TRY(create_trainer(r, err));
+    if (r->valid) {
+        EAI_TRY(eai_evaluator_create(&r->evaluator, &r->task.base, r->s.backend, r->trainer, err));
+        EAI_TRY(eai_evaluator_plan(&valid, r->evaluator, r->valid, err));
+    }
+    r->predicted_peak = predict_peak(r, &valid);
+    eai_trainer_get_memory(&m, r->trainer);
+    *planned = m.weights + m.states + m.inputs + m.activations + m.workspace;
+    return EAI_OK;
+}
+
+/* The same, made smaller until it keeps within the backend's working set. */
+static eai_status fit_training(run *r, eai_error *err)
+{
+    uint64_t budget = eai_backend_memory_budget(r->s.backend);
+    uint64_t planned = 0;
+    char what[128];
+    char needed[32];
+    char set[32];
+    EAI_TRY(open_training(r, &planned, err));
+    while (budget > 0 && planned > budget) {
+        eai_format_bytes(needed, sizeof(needed), planned);
+        eai_format_bytes(set, sizeof(set), budget);
+        if (!limits_shrink(&r->fitted, what, sizeof(what)))
+            return eai_error_set(
+                err, EAI_ERR_LIMIT,
+                "training needs %s, the working set is %s, and no smaller batch is "
+                "left",
+                needed, set);
+        EAI_LOG(WARN, "train", "a step needs %s, the working set is %s: %s", needed, set, what);
+        close_training(r);
+        EAI_TRY(open_training(r, &planned, err));
+    }
+    return EAI_OK;
+}
+
 static eai_status open_run(run *r, eai_error *err)
 {
     const train_args *a = r->args;
     eai_adapter_opts lora = EAI_ADAPTER_OPTS_INIT;
-    eai_plan_memory valid = {0};
 
     EAI_TRY(open_data(r, err));
     EAI_TRY(check_validation(r, err));
@@ -431,12 +490,7 @@ static eai_status open_run(run *r, eai_error *err)
     lora.use_rslora = a->rslora;
     EAI_TRY(eai_adapter_create(&r->s.adapter, r->s.model, &lora, err));
     eai_lora_task_init(&r->task, r->s.model, r->s.adapter);
-    EAI_TRY(create_trainer(r, err));
-    if (r->valid) {
-        EAI_TRY(eai_evaluator_create(&r->evaluator, &r->task.base, r->s.backend, r->trainer, err));
-        EAI_TRY(eai_evaluator_plan(&valid, r->evaluator, r->valid, err));
-    }
-    r->predicted_peak = predict_peak(r, &valid);
+    EAI_TRY(fit_training(r, err));
     EAI_TRY(check_memory(r, err));
     r->checkpoint = eai_path_join(a->output, "checkpoint");
     if (!r->checkpoint)
@@ -519,6 +573,8 @@ static eai_status loop(run *r, eai_error *err)
         eai_train_step step;
         EAI_TRY(eai_trainer_step(&step, r->trainer, err));
         EAI_TRY(after_step(r, &step, err));
+        if (!finished(r))
+            limits_cool(&r->heat, r->progress);
     }
     if (stopped_early(r))
         eai_progress_note(r->progress, "stopped early: %lld validations without a lower loss",
@@ -542,6 +598,7 @@ static eai_status save_all(run *r, eai_error *err)
                           .train_rows = r->train_rows,
                           .valid_rows = r->valid_rows,
                           .predicted_peak = r->predicted_peak,
+                          .heat = r->heat,
                           .seconds = eai_clock_seconds() - r->begin,
                           .interrupted = !complete(r),
                           .stopped_early = stopped_early(r),
@@ -619,7 +676,8 @@ static eai_status train(run *r, eai_error *err)
 
 eai_status cmd_train(const eai_command_context *ctx, const void *args, eai_error *err)
 {
-    run r = {.args = args, .ctx = ctx, .begin = eai_clock_seconds()};
+    run r = {.fitted = *(const train_args *)args, .ctx = ctx, .begin = eai_clock_seconds()};
+    r.args = &r.fitted;
     r.rss_files = eai_hardware_rss() - eai_hardware_rss_anonymous();
     session_catch_interrupt();
     eai_status st = train(&r, err);

@@ -23,6 +23,7 @@
 #endif
 #if defined(__APPLE__)
 #include <mach/mach.h>
+#include <notify.h>
 #include <sys/sysctl.h>
 #endif
 #if defined(__x86_64__)
@@ -303,6 +304,20 @@ static uint64_t memory_available_now(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* What the system publishes: 0 nominal, 1 moderate, 2 heavy, 3 trapping, 4 sleeping. */
+static eai_thermal thermal_now(void)
+{
+    static const eai_thermal levels[] = {EAI_THERMAL_NOMINAL, EAI_THERMAL_FAIR, EAI_THERMAL_SERIOUS,
+                                         EAI_THERMAL_CRITICAL, EAI_THERMAL_CRITICAL};
+    uint64_t level = 0;
+    int token = 0;
+    if (notify_register_check("com.apple.system.thermalpressurelevel", &token) != NOTIFY_STATUS_OK)
+        return EAI_THERMAL_UNKNOWN;
+    bool read = notify_get_state(token, &level) == NOTIFY_STATUS_OK;
+    notify_cancel(token);
+    return read && level < sizeof(levels) / sizeof(levels[0]) ? levels[level] : EAI_THERMAL_UNKNOWN;
+}
+
 uint64_t eai_hardware_rss(void)
 {
     struct mach_task_basic_info info;
@@ -355,6 +370,13 @@ uint64_t eai_hardware_peak_rss(void)
 }
 #endif
 
+#ifndef __APPLE__
+static eai_thermal thermal_now(void)
+{
+    return EAI_THERMAL_UNKNOWN;
+}
+#endif
+
 /* ---- All of it
  * ------------------------------------------------------------------------------------ */
 
@@ -394,4 +416,31 @@ const eai_hardware *eai_hardware_get(void)
 {
     pthread_once(&hardware_once, detect);
     return &hardware;
+}
+
+static const char *const thermal_names[] = {"unknown", "nominal", "fair", "serious", "critical"};
+
+const char *eai_thermal_name(eai_thermal t)
+{
+    return thermal_names[t];
+}
+
+/* Reading number i of a list "fair,critical,nominal"; the last one stays. */
+static eai_thermal faked_thermal(const char *list, int i)
+{
+    const char *comma;
+    while (i-- > 0 && (comma = strchr(list, ',')))
+        list = comma + 1;
+    for (int t = EAI_THERMAL_CRITICAL; t > 0; t--) {
+        if (strncmp(list, thermal_names[t], strlen(thermal_names[t])) == 0)
+            return (eai_thermal)t;
+    }
+    return EAI_THERMAL_UNKNOWN;
+}
+
+eai_thermal eai_hardware_thermal(void)
+{
+    static _Atomic int readings;
+    const char *list = getenv("EAI_THERMAL"); /* tests: what the readings say, one after another */
+    return list ? faked_thermal(list, readings++) : thermal_now();
 }

@@ -98,6 +98,11 @@ const char *eai_backend_isa(const eai_backend *b)
     return b->isa;
 }
 
+uint64_t eai_backend_memory_budget(const eai_backend *b)
+{
+    return b->memory_budget;
+}
+
 int eai_backend_threads(const eai_backend *b)
 {
     return b->n_threads;

@@ -85,7 +85,8 @@ struct eai_backend {
     char isa[32];
     int n_threads;
     eai_precision precision;
-    eai_profile *profile; /* the caller's; NULL: none */
+    uint64_t memory_budget; /* see eai_backend_memory_budget */
+    eai_profile *profile;   /* the caller's; NULL: none */
 };
 
 /* For run: the step that began at `begin` (eai_clock_seconds) has ended. Returns when the next one

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/mlx_quant.h>
 
 #include "base/json.h"
 #include "models/models.h"
@@ -33,6 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     eai_error err = EAI_ERROR_INIT;
     eai_model_config c = {0};
+    eai_mlx_packing packing = {0};
+    bool packed = false;
     json_t *root = NULL;
     eai_status st = eai_json_parse(&root, (const char *)data, size, "input", &err);
 
@@ -42,7 +45,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         st = model__check_config(&c, "input", &err);
     if (st == EAI_OK)
         check_accepted(&c);
-    else if (err.code != st || strncmp(err.message, "input", 5) != 0)
+    if (st == EAI_OK)
+        st = model__json_packing(&packed, &packing, root, "a", "input", &err);
+    if (st == EAI_OK && packed && eai_mlx_packing_check(&packing, 0, NULL) != EAI_OK)
+        abort();
+    if (st != EAI_OK && (err.code != st || strncmp(err.message, "input", 5) != 0))
         abort();
     json_decref(root);
     return 0;

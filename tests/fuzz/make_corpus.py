@@ -389,10 +389,46 @@ configs = {
     "window_negative": {"model_type": "mistral", **sizes, "sliding_window": -9223372036854775808},
     "quantized": {"model_type": "llama", **sizes, "quantization_config": {"quant_method": "gptq"}},
 }
+configs["packed"] = {"model_type": "llama", **sizes, "quantization": {"group_size": 64, "bits": 4, "a": {"mode": "nvfp4"}},
+                     "quantization_config": {"group_size": 64, "bits": 4}}
+configs["packed_not"] = {"model_type": "llama", **sizes, "quantization": {"group_size": 32, "bits": 8, "mode": "affine", "a": False}}
+configs["packed_bits"] = {"model_type": "llama", **sizes, "quantization": {"bits": 9223372036854775807}}
 for name, c in configs.items():
     put("config", name, json.dumps(c).encode())
 for n in (0, 1, 20, 90, 150):
     put("config", f"cut_at_{n}", json.dumps(configs["llama"]).encode()[:n])
+
+# --- packed: a config.json, NUL, and the parts of a matrix [4, 64] that MLX packed ---
+
+
+def packed(quantization, parts):
+    """parts: name -> (type, columns, bytes an element); four rows each."""
+    header, at = {}, 0
+    for name, (kind, columns, size) in parts.items():
+        header[name] = entry(kind, [4, columns], at, at + 4 * columns * size)
+        at += 4 * columns * size
+    return json.dumps({"quantization": quantization}).encode() + b"\0" + safetensors(header, bytes(i * 37 % 251 for i in range(at)))
+
+
+def affine(bits, group, kind="BF16", size=2, **more):
+    parts = {"a.weight": ("U32", 2 * bits, 4), "a.scales": (kind, 64 // group, size), "a.biases": (kind, 64 // group, size), **more}
+    return {k: v for k, v in parts.items() if v}
+
+
+for bits in (2, 3, 4, 5, 6, 8):
+    put("packed", f"affine_{bits}", packed({"group_size": 32, "bits": bits}, affine(bits, 32)))
+put("packed", "affine_f32", packed({"group_size": 64, "bits": 4, "mode": "affine"}, affine(4, 64, "F32", 4)))
+put("packed", "affine_f16", packed({"group_size": 64, "bits": 4, "mode": "affine"}, affine(4, 64, "F16", 2)))
+put("packed", "mxfp4", packed({"mode": "mxfp4"}, affine(4, 32, "U8", 1, **{"a.biases": None})))
+put("packed", "mxfp8", packed({"mode": "mxfp8"}, affine(8, 32, "U8", 1, **{"a.biases": None})))
+put("packed", "nvfp4", packed({"mode": "nvfp4"}, affine(4, 16, "U8", 1, **{"a.biases": None})))
+put("packed", "own", packed({"group_size": 64, "bits": 8, "a": {"bits": 2, "group_size": 32}}, affine(2, 32)))
+put("packed", "false", packed({"group_size": 32, "bits": 4, "a": False}, affine(4, 32)))
+put("packed", "no_scales", packed({"group_size": 32, "bits": 4}, affine(4, 32, **{"a.scales": None})))
+put("packed", "no_biases", packed({"group_size": 32, "bits": 4}, affine(4, 32, **{"a.biases": None})))
+put("packed", "short_codes", packed({"group_size": 32, "bits": 8}, affine(4, 32)))
+put("packed", "short_biases", packed({"group_size": 32, "bits": 4}, affine(4, 32, **{"a.biases": ("BF16", 1, 2)})))
+put("packed", "other_type", packed({"group_size": 32, "bits": 4}, affine(4, 32, **{"a.biases": ("F16", 2, 2)})))
 
 # --- shards: the index of a model in several files ---
 

@@ -325,6 +325,21 @@ def case_what_does_not_fit_is_refused():
     assert done.returncode == 0, done.stderr
 
 
+def case_a_hot_machine_is_let_cool_down():
+    """Readings as macOS gives them, faked: changes are said, a critical state is waited out; without readings nothing is said."""
+    out = WORK / "hot"
+    words = ["--data", make_data("hot-data", 8, 0), "--output", out, "--steps", 5]
+    readings = "nominal,fair,critical,critical,serious"
+    done = subprocess.run(train_argv(*words), capture_output=True, text=True, timeout=120, env={**os.environ, "EAI_THERMAL": readings})
+    assert done.returncode == 0, done.stderr
+    said = [line.split("thermal state: ")[1] for line in done.stderr.splitlines() if "thermal state: " in line]
+    assert said == ["fair", "critical, waiting until it is lower", "serious"], done.stderr
+    heat = report_of(out)["thermal"]
+    assert heat["worst"] == "critical" and 2 <= heat["paused_seconds"] < 30, heat
+    done = train(*words)
+    assert "thermal" not in done.stderr and ("thermal" in report_of(out)) == (sys.platform == "darwin")
+
+
 def case_validation_needs_rows():
     folder = make_data("no-valid", 5, 0)
     for option in (["--load-best-model-at-end"], ["--early-stopping-patience", "2"]):

@@ -198,6 +198,40 @@ def case_limits_of_the_device():
     assert done.returncode == 0 and "MLX may take" not in done.stderr, done.stderr
 
 
+def plan_within(working_set, *words):
+    """What a run of the tiny model becomes: its notes, and its planned bytes."""
+    argv = [TOOL, "lora-finetuning-mlx:train", "--model", TINY, "--data", WORK / "fit-data", "--output", WORK / "fit", "--plan", "--json",
+            "--backend", "mlx", "--seq-len", 256, *words]
+    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True,
+                          env={**os.environ, "EAI_MLX_WORKING_SET": str(working_set)})
+    return done, [line.split("working set is ")[1].split(": ")[1] for line in done.stderr.splitlines() if "working set is" in line and ": --" in line]
+
+
+def case_a_run_fits_into_the_working_set():
+    """Batches become smaller, updates stay as they were; then memory is traded for time, then for length."""
+    data = make_data("fit-data", 10, 0)
+    done, notes = plan_within(10**12, "--batch-size", 6)
+    planned = json.loads(done.stdout)["planned_bytes"]
+    whole = sum(planned[k] for k in ("activations", "workspace", "inputs", "states", "weights"))
+    assert not notes, notes
+    assert plan_within(whole, "--batch-size", 6)[1] == []
+    half = ["--batch-size 6 -> 3, --accumulation 1 -> 2"]
+    assert plan_within(whole - 1, "--batch-size", 6)[1] == half
+    done, notes = plan_within(1000, "--batch-size", 6)
+    assert done.returncode == 1 and "no smaller batch is left" in done.stderr, done.stderr
+    assert notes == half + ["--batch-size 3 -> 1, --accumulation 2 -> 6", "--checkpoint-activations",
+                            "--seq-len 256 -> 128, --accumulation 6 -> 12", "--seq-len 128 -> 64, --accumulation 12 -> 24"], notes
+    words = ["--data", data, "--seq-len", 128, "--batch-size", 4]
+    a, _ = train(TINY, "whole", "mlx", *words)
+    os.environ["EAI_MLX_WORKING_SET"] = str(whole // 6)
+    try:
+        b, _ = train(TINY, "fitted", "mlx", *words)
+    finally:
+        del os.environ["EAI_MLX_WORKING_SET"]
+    assert b["settings"]["batch_size"] < 4 and b["settings"]["batch_size"] * b["settings"]["accumulation"] == 4, b["settings"]
+    losses_agree(a["loss"], b["loss"])
+
+
 def default_model():
     named = os.environ.get("EFFICIENTAI_TEST_MODEL")
     if named:

@@ -329,6 +329,7 @@ static size_t find_working_set(mlx_backend *b)
 static void set_limits(mlx_backend *b)
 {
     size_t set = find_working_set(b);
+    b->base.memory_budget = set;
     if (set == 0)
         return;
     bool ok = MLX(limit, set, set / 4, b->gpu ? set : SIZE_MAX);
