@@ -67,7 +67,6 @@ const eai_option merge_options[] = {
      .type = EAI_OPT_FLAG,
      .offset = ARG(json),
      .help = "one JSON object as the last line"},
-    SESSION_MACHINE_OPTIONS(merge_args),
     {0},
 };
 

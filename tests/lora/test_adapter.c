@@ -290,13 +290,6 @@ static void test_dropout_follows_the_seed(void **state)
 /* ---- Files
  * --------------------------------------------------------------------------------------- */
 
-static char *join(const char *folder, const char *name)
-{
-    static char path[4096];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
-
 static void test_round_trip(void **state)
 {
     (void)state;
@@ -347,7 +340,7 @@ static void test_files_are_pefts(void **state)
     eai_adapter *a = make_adapter(tiny.model, "v_proj,q_proj", 2);
     assert_ok(eai_adapter_save(a, dir, "base", &err), &err);
 
-    assert_ok(eai_weights_open(&w, join(dir, "adapter_model.safetensors"), &err), &err);
+    assert_ok(eai_weights_open(&w, eai_test_path(dir, "adapter_model.safetensors"), &err), &err);
     assert_int_equal(eai_weights_count(w), 8);
     const eai_weight_tensor *t =
         eai_weights_find(w, "base_model.model.model.layers.1.self_attn.v_proj.lora_B.weight");
@@ -359,7 +352,8 @@ static void test_files_are_pefts(void **state)
     assert_string_equal(eai_weights_get_string(w, "format"), "pt");
     eai_weights_close(w);
 
-    json_t *c = json_load_file(join(dir, "adapter_config.json"), JSON_REJECT_DUPLICATES, NULL);
+    json_t *c =
+        json_load_file(eai_test_path(dir, "adapter_config.json"), JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(c);
     assert_string_equal(json_string_value(json_object_get(c, "peft_type")), "LORA");
     assert_string_equal(json_string_value(json_object_get(c, "task_type")), "CAUSAL_LM");
@@ -534,7 +528,7 @@ static void test_bad_configs_are_refused(void **state)
     eai_adapter *a = make_adapter(tiny.model, "all", 8);
     assert_ok(eai_adapter_save(a, dir, "base", &err), &err);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        write_text(join(dir, "adapter_config.json"), cases[i].config);
+        write_text(eai_test_path(dir, "adapter_config.json"), cases[i].config);
         expect_refused(tiny.model, dir, cases[i].code, cases[i].text);
     }
     expect_refused(tiny.model, "/nonexistent", EAI_ERR_IO, "/nonexistent/adapter_config.json");
@@ -561,7 +555,8 @@ static void write_tensors(const char *dir, int layer, const char *module, eai_sh
              layer, module);
     if (with_b)
         assert_ok(eai_weights_add(w, name, EAI_F32, &b, zeros, &err), &err);
-    assert_ok(eai_weights_save(w, join(dir, "adapter_model.safetensors"), NULL, &err), &err);
+    assert_ok(eai_weights_save(w, eai_test_path(dir, "adapter_model.safetensors"), NULL, &err),
+              &err);
     eai_weights_close(w);
 }
 
@@ -573,7 +568,7 @@ static void test_adapters_of_other_models_are_refused(void **state)
     eai_shape a = EAI_SHAPE2(4, 32);
     eai_shape b = EAI_SHAPE2(32, 4);
     tiny_llama_open(&tiny, EAI_F32, true);
-    write_text(join(dir, "adapter_config.json"),
+    write_text(eai_test_path(dir, "adapter_config.json"),
                "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"target_modules\":\".*q_proj\"}");
 
     write_tensors(dir, 1, "q_proj", a, b, 0, true); /* one layer alone is fine */
@@ -626,7 +621,7 @@ static void check_merge(eai_dtype base, bool tied, eai_dtype dtype, double toler
     tiny_generate_logits(unmerged, tiny.model, a, N_IDS);
 
     assert_ok(eai_adapter_merge(a, tiny.model, dir, dtype, &err), &err);
-    assert_ok(eai_weights_open(&w, join(dir, "model.safetensors"), &err), &err);
+    assert_ok(eai_weights_open(&w, eai_test_path(dir, "model.safetensors"), &err), &err);
     assert_int_equal(eai_weights_count(w), 2 + 9 * TINY_LAYERS + (tied ? 0 : 1));
     for (size_t i = 0; i < eai_weights_count(w); i++)
         assert_int_equal(eai_weights_at(w, i)->dtype, dtype);
@@ -634,7 +629,8 @@ static void check_merge(eai_dtype base, bool tied, eai_dtype dtype, double toler
     assert_int_equal(eai_model_get_config(m)->tied, tied);
     assert_int_equal(eai_model_get_config(m)->context, TINY_CONTEXT);
     assert_int_equal(eai_model_parameters(m), eai_model_parameters(tiny.model));
-    json_t *config = json_load_file(join(dir, "config.json"), JSON_REJECT_DUPLICATES, NULL);
+    json_t *config =
+        json_load_file(eai_test_path(dir, "config.json"), JSON_REJECT_DUPLICATES, NULL);
     const char *class =
         json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
     assert_non_null(class);
@@ -683,7 +679,7 @@ static void test_bad_merges_are_refused(void **state)
     p[1].data[0] = NAN;
     assert_fails(eai_adapter_merge(a, tiny.model, dir, EAI_F32, &err), EAI_ERR_NUMERIC, &err,
                  "f32");
-    FILE *f = fopen(join(dir, "model.safetensors"), "rb");
+    FILE *f = fopen(eai_test_path(dir, "model.safetensors"), "rb");
     assert_null(f);
     eai_adapter_free(a);
     tiny_llama_close(&tiny);

@@ -14,13 +14,6 @@
 
 #include "support/tiny_llama.h"
 
-static const char *join(const char *folder, const char *name)
-{
-    static char path[1024];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
-
 static eai_adapter *make_adapter(const eai_model *m)
 {
     eai_error err = EAI_ERROR_INIT;
@@ -39,7 +32,7 @@ static eai_weights *open_folder(const char *dir)
 {
     eai_error err = EAI_ERROR_INIT;
     eai_weights *w = NULL;
-    assert_ok(eai_weights_open(&w, join(dir, "model.safetensors"), &err), &err);
+    assert_ok(eai_weights_open(&w, eai_test_path(dir, "model.safetensors"), &err), &err);
     return w;
 }
 
@@ -122,7 +115,7 @@ static void packed_is_near_plain(void **state)
         }
         const eai_weight_tensor *norm = eai_weights_find(packed, "model.norm.weight");
         assert_true(norm && norm->dtype == EAI_BF16);
-        json_t *root = json_load_file(join(folder, "config.json"), 0, NULL);
+        json_t *root = json_load_file(eai_test_path(folder, "config.json"), 0, NULL);
         const json_t *how = json_object_get(root, "quantization");
         assert_int_equal(json_integer_value(json_object_get(how, "bits")), p->bits);
         assert_int_equal(json_integer_value(json_object_get(how, "group_size")), p->group);
@@ -178,7 +171,7 @@ static bool same_bytes(const eai_weights *a, const eai_weights *b, const char *n
 
 static json_t *packing_in(const char *dir)
 {
-    json_t *root = json_load_file(join(dir, "config.json"), 0, NULL);
+    json_t *root = json_load_file(eai_test_path(dir, "config.json"), 0, NULL);
     json_t *how = json_incref(json_object_get(root, "quantization"));
     assert_non_null(how);
     json_decref(root);
@@ -254,7 +247,7 @@ static void bad_ones_are_refused(void **state)
                  &err, "type q4_0: a merged model is f32, bf16 or f16");
     assert_fails(eai_adapter_merge_mlx(NULL, tiny.model, dir, EAI_F32, NULL, &err),
                  EAI_ERR_ARGUMENT, &err, "has no packed matrices");
-    assert_true(access(join(dir, "model.safetensors"), F_OK) != 0);
+    assert_true(access(eai_test_path(dir, "model.safetensors"), F_OK) != 0);
     tiny_llama_close(&tiny);
     eai_test_remove_folder(dir);
 }

@@ -25,13 +25,6 @@ static eai_adapter *make_adapter(const eai_model *m, eai_adapter_opts opts)
     return a;
 }
 
-static const char *join(const char *folder, const char *name)
-{
-    static char path[1024];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
-
 static void write_text(const char *path, const char *text)
 {
     FILE *f = fopen(path, "wb");
@@ -86,7 +79,7 @@ static void files_are_mlx_lms(void **state)
     eai_adapter *a =
         make_adapter(tiny.model, (eai_adapter_opts){4, 14, 0.25, "q_proj,down_proj", 3, false});
     assert_ok(eai_adapter_save_as(a, dir, "base", EAI_ADAPTER_MLX, &err), &err);
-    assert_ok(eai_weights_open(&w, join(dir, "adapters.safetensors"), &err), &err);
+    assert_ok(eai_weights_open(&w, eai_test_path(dir, "adapters.safetensors"), &err), &err);
     assert_int_equal(eai_weights_count(w), 8);
     const eai_weight_tensor *t = eai_weights_find(w, "model.layers.1.mlp.down_proj.lora_b");
     assert_non_null(t);
@@ -98,7 +91,7 @@ static void files_are_mlx_lms(void **state)
             assert_true(((const float *)t->data)[r * 32 + j] == p[7].data[j * 4 + r]);
     eai_weights_close(w);
 
-    json_t *root = json_load_file(join(dir, "adapter_config.json"), 0, NULL);
+    json_t *root = json_load_file(eai_test_path(dir, "adapter_config.json"), 0, NULL);
     json_t *parameters = json_object_get(root, "lora_parameters");
     json_t *keys = json_object_get(parameters, "keys");
     assert_string_equal(json_string_value(json_object_get(root, "fine_tune_type")), "lora");
@@ -134,15 +127,15 @@ static void some_layers_alone(void **state)
     assert_ok(eai_weights_add(w, "model.layers.1.self_attn.o_proj.lora_b", EAI_F32,
                               &EAI_SHAPE2(4, 32), values, &err),
               &err);
-    assert_ok(eai_weights_save(w, join(dir, "adapters.safetensors"), NULL, &err), &err);
+    assert_ok(eai_weights_save(w, eai_test_path(dir, "adapters.safetensors"), NULL, &err), &err);
     eai_weights_close(w);
-    write_text(join(dir, "adapter_config.json"),
+    write_text(eai_test_path(dir, "adapter_config.json"),
                "{\"num_layers\": 2, \"lora_parameters\": {\"rank\": 4, \"scale\": 20.0}}");
     assert_ok(eai_adapter_load(&a, tiny.model, dir, &err), &err);
     assert_int_equal(eai_adapter_parameter_count(a), 2 * 4 * 32);
     assert_true(eai_adapter_scale(a) == 20 && eai_adapter_dropout(a) == 0);
     assert_ok(eai_adapter_save_as(a, again, "base", EAI_ADAPTER_MLX, &err), &err);
-    json_t *root = json_load_file(join(again, "adapter_config.json"), 0, NULL);
+    json_t *root = json_load_file(eai_test_path(again, "adapter_config.json"), 0, NULL);
     assert_int_equal(json_integer_value(json_object_get(root, "num_layers")), 1);
     assert_int_equal(
         json_array_size(json_object_get(json_object_get(root, "lora_parameters"), "keys")), 1);
@@ -188,7 +181,7 @@ static void bad_ones_are_refused(void **state)
     eai_adapter *b = NULL;
     assert_ok(eai_adapter_save_as(a, dir, "base", EAI_ADAPTER_MLX, &err), &err);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        write_text(join(dir, "adapter_config.json"), cases[i].config);
+        write_text(eai_test_path(dir, "adapter_config.json"), cases[i].config);
         assert_fails(eai_adapter_load(&b, tiny.model, dir, &err), cases[i].code, &err,
                      cases[i].text);
         assert_null(b);
@@ -212,12 +205,12 @@ static void what_it_cannot_state_is_refused(void **state)
         make_adapter(tiny.model, (eai_adapter_opts){4, 8, 0, "q_proj,v_proj", 3, false});
     assert_ok(eai_adapter_save(a, dir, "base", &err), &err);
     write_text(
-        join(dir, "adapter_config.json"),
+        eai_test_path(dir, "adapter_config.json"),
         "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"alpha_pattern\":{\"v_proj\":3}}");
     assert_ok(eai_adapter_load(&b, tiny.model, dir, &err), &err);
     assert_fails(eai_adapter_save_as(b, other, "base", EAI_ADAPTER_MLX, &err), EAI_ERR_UNSUPPORTED,
                  &err, "layers.0.self_attn.v_proj has rank 4 and alpha 3, others 4 and 8");
-    assert_true(access(join(other, "adapters.safetensors"), F_OK) != 0);
+    assert_true(access(eai_test_path(other, "adapters.safetensors"), F_OK) != 0);
     eai_adapter_free(a);
     eai_adapter_free(b);
     tiny_llama_close(&tiny);

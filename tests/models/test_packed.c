@@ -16,16 +16,9 @@
     "\"intermediate_size\":64,\"num_attention_heads\":4,\"num_key_value_heads\":2,"                \
     "\"tie_word_embeddings\":true"
 
-static const char *join(const char *folder, const char *name)
-{
-    static char path[1024];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
-
 static void write_config(const char *dir, const char *quantization)
 {
-    FILE *f = fopen(join(dir, "config.json"), "wb");
+    FILE *f = fopen(eai_test_path(dir, "config.json"), "wb");
     assert_non_null(f);
     assert_true(fprintf(f, CONFIG "%s%s}", quantization ? ",\"quantization\":" : "",
                         quantization ? quantization : "") > 0);
@@ -86,7 +79,7 @@ static void write_folder(const char *dir, eai_dtype dtype, const char *skipped, 
         assert_ok(eai_weights_add(packed, t->name, t->dtype, &t->shape, t->data, &err), &err);
         assert_ok(eai_weights_add(floats, t->name, t->dtype, &t->shape, t->data, &err), &err);
     }
-    assert_ok(eai_weights_save(packed, join(dir, "model.safetensors"), NULL, &err), &err);
+    assert_ok(eai_weights_save(packed, eai_test_path(dir, "model.safetensors"), NULL, &err), &err);
     eai_weights_close(from);
     eai_weights_close(packed);
     if (plain)
@@ -117,7 +110,7 @@ static eai_status load(eai_model **m, eai_weights **w, const char *dir, eai_erro
 {
     eai_error ok = EAI_ERROR_INIT;
     *m = NULL;
-    assert_ok(eai_weights_open(w, join(dir, "model.safetensors"), &ok), &ok);
+    assert_ok(eai_weights_open(w, eai_test_path(dir, "model.safetensors"), &ok), &ok);
     return eai_model_load(m, *w, err);
 }
 
@@ -237,7 +230,7 @@ static eai_status load_once(void *ud, eai_error *err)
 {
     eai_weights *w = NULL;
     eai_model *m = NULL;
-    eai_status st = eai_weights_open(&w, join(ud, "model.safetensors"), err);
+    eai_status st = eai_weights_open(&w, eai_test_path(ud, "model.safetensors"), err);
     if (st == EAI_OK)
         st = eai_model_load(&m, w, err);
     eai_model_free(m);

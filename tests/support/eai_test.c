@@ -97,6 +97,15 @@ void eai_test_remove_folder(char *path)
     free(path);
 }
 
+const char *eai_test_path(const char *folder, const char *name)
+{
+    static char paths[4][4096];
+    static int next;
+    char *path = paths[next++ % 4];
+    assert_true(snprintf(path, sizeof(paths[0]), "%s/%s", folder, name) < (int)sizeof(paths[0]));
+    return path;
+}
+
 void eai_test_torture(eai_status (*fn)(void *ud, eai_error *err), void *ud)
 {
     for (uint64_t n = 1; n < 100000; n++) {

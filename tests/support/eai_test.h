@@ -54,6 +54,8 @@ const char *eai_test_model_path(void);
  */
 char *eai_test_make_folder(void);
 void eai_test_remove_folder(char *path);
+/* "folder/name"; static, until the fourth call from now. */
+const char *eai_test_path(const char *folder, const char *name);
 
 /* Runs fn(ud) with the 1st, 2nd, 3rd ... allocation failing until it succeeds; each failure must be
  * EAI_ERR_NOMEM with a message. */

@@ -8,7 +8,7 @@
 #include <efficientai/convert.h>
 #include <efficientai/mlx_quant.h>
 
-#include "graph/affine.h"
+#include "graph/mlx_layout.h"
 
 #include "base/banned.h"
 
@@ -75,36 +75,33 @@ static mlx_array *in_shape(mlx_backend *b, mlx_array *x, const eai_shape *shape)
 
 /* ---- weights ---- */
 
-static mlx_array *copy_floats(mlx_backend *b, const float *data, int64_t rows, int64_t cols)
+/* A type of GGUF's that MLX has a layout for, in that. */
+static bool take_laid_out(mlx_backend *b, mlx_weight *w, const eai_mlx_packing *p, int64_t rows,
+                          int64_t cols)
 {
-    return b->face->keep(MLX(copy, data, MLX_F32, &EAI_SHAPE2(rows, cols)));
-}
-
-/* A type that has MLX's affine layout. */
-static bool take_affine(mlx_backend *b, mlx_weight *w, int64_t rows, int64_t cols)
-{
-    int bits = graph__affine_bits(w->dtype);
+    bool affine = p->mode == EAI_MLX_MODE_AFFINE;
     size_t row_bytes = eai_row_bytes(w->dtype, cols);
-    size_t words = (size_t)(cols / 32 * bits);
-    size_t groups = (size_t)(cols / GRAPH_AFFINE_GROUP);
+    size_t words = (size_t)(cols / 32 * p->bits);
+    size_t groups = (size_t)(cols / p->group);
+    size_t scale = (size_t)eai_dtype_get(p->type)->bytes;
+    eai_shape shape = EAI_SHAPE2(rows, (int64_t)groups);
     uint32_t *codes = eai_alloc_array((size_t)rows * words + 1, sizeof(*codes));
-    float *scales = eai_alloc_array((size_t)rows * groups + 1, sizeof(*scales));
-    float *biases = eai_alloc_array((size_t)rows * groups + 1, sizeof(*biases));
+    uint8_t *scales = eai_alloc_array((size_t)rows * groups + 1, scale);
+    float *biases = eai_alloc_array(affine ? (size_t)rows * groups + 1 : 1, sizeof(*biases));
     bool ok = codes && scales && biases;
 
     for (int64_t r = 0; ok && r < rows; r++)
-        graph__affine_row(codes + (size_t)r * words, scales + (size_t)r * groups,
-                          biases + (size_t)r * groups, w->dtype,
-                          (const uint8_t *)w->data + (size_t)r * row_bytes, cols);
+        graph__mlx_row(codes + (size_t)r * words, scales + (size_t)r * groups * scale,
+                       affine ? biases + (size_t)r * groups : NULL, w->dtype,
+                       (const uint8_t *)w->data + (size_t)r * row_bytes, cols);
     if (ok) {
-        mlx_array *packed = MLX(copy, codes, MLX_U32, &EAI_SHAPE2(rows, (int64_t)words));
-        w->packed.codes = b->face->keep(packed);
-        w->packed.scales = copy_floats(b, scales, rows, (int64_t)groups);
-        w->packed.biases = copy_floats(b, biases, rows, (int64_t)groups);
-        w->packed.group = GRAPH_AFFINE_GROUP;
-        w->packed.bits = bits;
-        w->packed.mode = "affine";
-        ok = w->packed.codes && w->packed.scales && w->packed.biases;
+        mlx_packed *to = &w->packed;
+        *to = (mlx_packed){.group = p->group, .bits = p->bits, .mode = eai_mlx_mode_name(p->mode)};
+        to->codes = b->face->keep(MLX(copy, codes, MLX_U32, &EAI_SHAPE2(rows, (int64_t)words)));
+        to->scales = b->face->keep(MLX(copy, scales, affine ? MLX_F32 : MLX_U8, &shape));
+        if (affine)
+            to->biases = b->face->keep(MLX(copy, biases, MLX_F32, &shape));
+        ok = to->codes && to->scales && (!affine || to->biases);
     }
     eai_free(codes);
     eai_free(scales);
@@ -180,6 +177,7 @@ static eai_status make_weight(mlx_backend *b, mlx_weight **out, const mlx_leaf *
                               eai_error *err)
 {
     mlx_type type;
+    eai_mlx_packing packing;
     int64_t cols = leaf->shape.n_dims > 0 ? leaf->shape.dim[leaf->shape.n_dims - 1] : 1;
     mlx_weight *w = eai_alloc_zeroed(1, sizeof(*w));
     bool ok = false;
@@ -195,8 +193,8 @@ static eai_status make_weight(mlx_backend *b, mlx_weight **out, const mlx_leaf *
         ok = take_plain(b, w, type);
     else if (leaf->planes)
         ok = take_planar(b, w, leaf->planes, w->shape.dim[0], cols);
-    else if (graph__affine_bits(w->dtype) && w->shape.n_dims == 2)
-        ok = take_affine(b, w, w->shape.dim[0], cols);
+    else if (graph__mlx_layout(&packing, w->dtype) && w->shape.n_dims == 2)
+        ok = take_laid_out(b, w, &packing, w->shape.dim[0], cols);
     else
         ok = take_unpacked(b, w);
     b->face->sweep(b->session);

@@ -1,6 +1,6 @@
-/* Block formats in MLX's affine layout. One function a format reads a group of 32; packing the
- * codes is the same for all. Start at the table. */
-#include "graph/affine.h"
+/* Block formats in MLX's layout. One function a format reads a group of 32; packing the codes is
+ * the same for all. Start at the table. */
+#include "graph/mlx_layout.h"
 
 #include <string.h>
 
@@ -8,11 +8,12 @@
 
 #include "base/banned.h"
 
-#define GROUP GRAPH_AFFINE_GROUP
+#define GROUP 32
 
 typedef struct group {
     uint8_t q[GROUP];
     float scale, bias;
+    uint8_t exponent; /* of mxfp4, which has no others */
 } group;
 
 /* The low halves of 16 bytes are elements 0 .. 15, the high ones 16 .. 31. */
@@ -102,22 +103,37 @@ static void read_q5_k(group *g, const uint8_t *row, int64_t i)
                             (row[16 + l] >> k & 1) << 4);
 }
 
+static void read_mxfp4(group *g, const uint8_t *row, int64_t i)
+{
+    row += i * 17;
+    g->exponent = row[0];
+    read_nibbles(g, row + 1);
+}
+
 static const struct {
+    eai_mlx_mode mode;
     int bits;
     void (*read)(group *g, const uint8_t *row, int64_t i); /* group i of a row */
 } formats[EAI_DTYPE_COUNT] = {
-    [EAI_Q8_0] = {8, read_q8_0}, [EAI_Q4_0] = {4, read_q4_0}, [EAI_Q4_1] = {4, read_q4_1},
-    [EAI_Q5_0] = {5, read_q5_0}, [EAI_Q5_1] = {5, read_q5_1}, [EAI_Q4_K] = {4, read_q4_k},
-    [EAI_Q5_K] = {5, read_q5_k},
+    [EAI_Q8_0] = {EAI_MLX_MODE_AFFINE, 8, read_q8_0},
+    [EAI_Q4_0] = {EAI_MLX_MODE_AFFINE, 4, read_q4_0},
+    [EAI_Q4_1] = {EAI_MLX_MODE_AFFINE, 4, read_q4_1},
+    [EAI_Q5_0] = {EAI_MLX_MODE_AFFINE, 5, read_q5_0},
+    [EAI_Q5_1] = {EAI_MLX_MODE_AFFINE, 5, read_q5_1},
+    [EAI_Q4_K] = {EAI_MLX_MODE_AFFINE, 4, read_q4_k},
+    [EAI_Q5_K] = {EAI_MLX_MODE_AFFINE, 5, read_q5_k},
+    [EAI_MXFP4] = {EAI_MLX_MODE_MXFP4, 4, read_mxfp4},
 };
 
-int graph__affine_bits(eai_dtype t)
+bool graph__mlx_layout(eai_mlx_packing *out, eai_dtype t)
 {
-    return formats[t].bits;
+    *out = (eai_mlx_packing){formats[t].mode, formats[t].bits, GROUP,
+                             formats[t].mode == EAI_MLX_MODE_AFFINE ? EAI_F32 : EAI_U8};
+    return formats[t].bits > 0;
 }
 
-void graph__affine_row(uint32_t *codes, float *scales, float *biases, eai_dtype t, const void *row,
-                       int64_t n)
+void graph__mlx_row(uint32_t *codes, void *scales, float *biases, eai_dtype t, const void *row,
+                    int64_t n)
 {
     int bits = formats[t].bits;
     memset(codes, 0, (size_t)(n / 32 * bits) * sizeof(*codes));
@@ -126,7 +142,11 @@ void graph__affine_row(uint32_t *codes, float *scales, float *biases, eai_dtype 
         formats[t].read(&g, row, i);
         for (int j = 0; j < GROUP; j++)
             convert__put_code(codes, i * GROUP + j, bits, g.q[j]);
-        scales[i] = g.scale;
-        biases[i] = g.bias;
+        if (formats[t].mode == EAI_MLX_MODE_AFFINE) {
+            ((float *)scales)[i] = g.scale;
+            biases[i] = g.bias;
+        } else {
+            ((uint8_t *)scales)[i] = g.exponent;
+        }
     }
 }
