@@ -329,7 +329,8 @@ static eai_status fill_part(void *out, const merge_job *job, const char *name, i
     const eai_shape shape = find_tensor(job->model, name)->shape; /* also of packed ones' numbers */
     size_t bytes = eai_row_bytes(t->dtype, t->shape.dim[1]);
     const void *made[] = {job->codes, job->scales, job->biases};
-    (void)find_packing(&p, job, name, &shape);
+    if (!find_packing(&p, job, name, &shape))
+        return eai_error_set(err, EAI_ERR_INTERNAL, "tensor '%s' is listed as packed", name);
     if (!job->packing && from.planes && !is_changed(job, &from)) {
         copy_part(out, &from, part, (size_t)first * bytes, (size_t)n_rows * bytes);
         return EAI_OK;
