@@ -344,31 +344,78 @@ static void attend_tile(const cpu_attention *z, int64_t head, int64_t tile, floa
 
 /* p = unnormalised probabilities of keys for one query, with their largest score and their sum. */
 static void score_keys(const cpu_attention *z, const float *q, int64_t kv_head, range keys,
-                       float *p, float *largest, float *total)
+                       bool fetch, float *p, float *largest, float *total)
 {
     int64_t row = z->n_kv_heads * z->width;
     const float *k = z->k + kv_head * z->width;
     int64_t n = keys.last - keys.first;
-    for (int64_t j = 0; j < n; j++)
+    const float *v = fetch ? z->v + kv_head * z->width : NULL;
+    for (int64_t j = 0; j < n; j++) {
+        for (int64_t d = 0; v && d < z->width; d += 16) {
+            __builtin_prefetch(v + (keys.first + j) * row + d);
+            __builtin_prefetch(k + (keys.first + j + 8) * row + d);
+        }
         p[j] = z->scale * dot_row(q, k + (keys.first + j) * row, z->width);
+    }
     *largest = largest_row(p, n);
     *total = exp_row(p, p, *largest == -INFINITY ? 0 : *largest, n);
 }
 
+/* Columns d .. d + columns * V of the same: constants after inlining. */
+CPU_INLINE void weigh_columns(const int rows, const int columns, float *sums, const float *p,
+                              const float *v, int64_t row, int64_t n, int64_t width, int64_t d)
+{
+    vf sum[ROWS][COLUMNS];
+    for (int i = 0; i < rows; i++) {
+        for (int c = 0; c < columns; c++)
+            sum[i][c] = (vf){0};
+    }
+    for (int64_t k = 0; k < n; k++) {
+        vf value[COLUMNS];
+        for (int c = 0; c < columns; c++)
+            value[c] = vf_load(v + k * row + d + c * V);
+        for (int i = 0; i < rows; i++) {
+            for (int c = 0; c < columns; c++)
+                sum[i][c] += vf_set(p[i * CPU_ATTENTION_CHUNK + k]) * value[c];
+        }
+    }
+    for (int i = 0; i < rows; i++) {
+        for (int c = 0; c < columns; c++)
+            vf_store(sums + i * width + d + c * V, sum[i][c]);
+    }
+}
+
 /* sums[rows][width] = p[rows][n] v[n][width], in floats whatever the tiles multiply. */
+CPU_INLINE void weigh_rows(const int rows, float *sums, const float *p, const float *v, int64_t row,
+                           int64_t n, int64_t width)
+{
+    int64_t d = 0;
+    for (; d + COLUMNS * V <= width; d += COLUMNS * V)
+        weigh_columns(rows, COLUMNS, sums, p, v, row, n, width, d);
+    for (; d + V <= width; d += V)
+        weigh_columns(rows, 1, sums, p, v, row, n, width, d);
+    for (; d < width; d++) {
+        for (int i = 0; i < rows; i++) {
+            float sum = 0;
+            for (int64_t k = 0; k < n; k++)
+                sum += p[i * CPU_ATTENTION_CHUNK + k] * v[k * row + d];
+            sums[i * width + d] = sum;
+        }
+    }
+}
+
 static void weigh_values(int rows, float *sums, const float *p, const float *v, int64_t row,
                          int64_t n, int64_t width)
 {
-    ROW_LOOP(d, count, width)
-    {
-        vf sum[ROWS] = {{0}};
-        for (int64_t k = 0; k < n; k++) {
-            vf value = load_some(v + k * row + d, count);
-            for (int i = 0; i < ROWS; i++) /* rows that do not exist are not stored */
-                sum[i] += vf_set(p[(i < rows ? i : 0) * CPU_ATTENTION_CHUNK + k]) * value;
-        }
-        for (int i = 0; i < rows; i++)
-            store_some(sums + i * width + d, sum[i], count);
+    switch (rows) {
+#define CASE(r)                                                                                    \
+    case r:                                                                                        \
+        weigh_rows(r, sums, p, v, row, n, width);                                                  \
+        break;
+        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5)
+#undef CASE
+    default:
+        weigh_rows(ROWS, sums, p, v, row, n, width);
     }
 }
 
@@ -390,7 +437,7 @@ static void attend_chunk(const cpu_attention *z, int64_t kv_head, int64_t first,
                 total[at + i] = 0;
                 if (keys.first < keys.last)
                     score_keys(z, z->q + (t * z->n_heads + kv_head * group + g + i) * z->width,
-                               kv_head, keys, scratch + i * CPU_ATTENTION_CHUNK, &largest[at + i],
+                               kv_head, keys, i == 0, scratch + i * CPU_ATTENTION_CHUNK, &largest[at + i],
                                &total[at + i]);
             }
             if (keys.first < keys.last)
