@@ -98,6 +98,18 @@ CPU_INLINE dotf add_groups16(dotf sum, b32 w, const float d[2], const uint8_t *b
 #endif
 }
 
+/* The same of codes and a row of A as words. */
+CPU_INLINE dotf add_words(dotf sum, w32 w, float d, const uint8_t *block, int i, const int rows)
+{
+    dots s = load_first(block + 36 * rows + 4 * i);
+    for (int j = 0; j < N_WORDS; j++) {
+        words a;
+        memcpy(&a, block + 64 * i + BYTES_WIDTH * j, sizeof(a));
+        s = sum_words(s, w.part[j], a);
+    }
+    return sum + __builtin_convertvector(s, dotf) * (d * load_float(block + 32 * rows + 4 * i));
+}
+
 CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float sum)
 {
     int64_t at = i * d->ldy + j;
@@ -107,7 +119,7 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
 /* Columns at a time: they share the loads of A, and their sums do not wait for each other; the sums
  * of more would not fit in 16 registers. Each goes through its own part of B in the order of
  * memory, which is what the processor reads ahead. */
-#define DOT_COLUMNS(m) ((m) <= 2 ? 2 : 1)
+#define DOT_COLUMNS(m) ((m) == 1 && EAI_ISA_WIDTH == 16 ? 4 : (m) <= 2 ? 2 : 1)
 
 /* One routine a type and number of rows: m is a constant after inlining. */
 #define DEFINE_DOT(id, name, kind, group, zero, has_m, wide)                                       \
@@ -115,15 +127,22 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
                                unsigned at, const eai_planes *planes, const uint8_t *block,        \
                                const int m, const bool fine)                                       \
     {                                                                                              \
-        b32 codes = codes_##name(w, at);                                                           \
-        scales s = SCALES_##kind(name, w, at, planes);                                             \
         const int rows = fine ? 2 * m : m;                                                         \
-        for (int j = 0; j < N_BYTES; j++)                                                          \
-            codes.part[j] = make_operand(codes.part[j], wide);                                     \
+        scales s = SCALES_##kind(name, w, at, planes);                                             \
+        if (fine && WORDS_KIND(EAI_##id) != WORDS_NONE) {                                          \
+            w32 codes = load_w32(w + WORDS_AT(EAI_##id), WORDS_KIND(EAI_##id));                    \
+            for (int i = 0; i < m; i++)                                                            \
+                sum[i] = add_words(sum[i], codes, s.d[0], block, i, rows);                         \
+        } else {                                                                                   \
+            b32 codes = codes_##name(w, at);                                                       \
+            for (int j = 0; j < N_BYTES; j++)                                                      \
+                codes.part[j] = make_operand(codes.part[j], wide);                                 \
+            for (int i = 0; i < m; i++)                                                            \
+                sum[i] = (group) == 32                                                             \
+                             ? add_group32(sum[i], codes, s.d[0], block, i, rows, wide, fine)      \
+                             : add_groups16(sum[i], codes, s.d, block, i, rows, wide, fine);       \
+        }                                                                                          \
         for (int i = 0; i < m; i++) {                                                              \
-            sum[i] = (group) == 32                                                                 \
-                         ? add_group32(sum[i], codes, s.d[0], block, i, rows, wide, fine)          \
-                         : add_groups16(sum[i], codes, s.d, block, i, rows, wide, fine);           \
             for (int g = 0; (has_m) && g < 32 / (group); g++)                                      \
                 low[i] +=                                                                          \
                     s.m[g] * load_float(block + 36 * rows + 4 * ((32 / (group) + g) * rows + i));  \
@@ -135,9 +154,9 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
         const uint8_t *w = d->b->data + (size_t)(d->n0 + n) * d->b->row_bytes;                     \
         const uint8_t *block = d->panel;                                                           \
         const size_t apart = (size_t)step * d->b->row_bytes;                                       \
-        dotf sum[2][CPU_DOT_ROWS];                                                                 \
-        float low[2][CPU_DOT_ROWS];                                                                \
-        for (int c = 0; c < columns; c++) {                                                        \
+        dotf sum[4][CPU_DOT_ROWS];                                                                 \
+        float low[4][CPU_DOT_ROWS];                                                                \
+        _Pragma("GCC unroll 4") for (int c = 0; c < columns; c++) {                                                        \
             for (int i = 0; i < m; i++) {                                                          \
                 sum[c][i] = (dotf){0};                                                             \
                 low[c][i] = 0;                                                                     \
@@ -146,12 +165,12 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
         for (int64_t k = 0; k < d->k; k += 32 * PARTS_##id, w += BYTES_##id) {                     \
             _Pragma("GCC unroll 8") for (unsigned at = 0; at < PARTS_##id; at++)                   \
             {                                                                                      \
-                for (int c = 0; c < columns; c++)                                                  \
+                _Pragma("GCC unroll 4") for (int c = 0; c < columns; c++)                                                  \
                     add_##name(sum[c], low[c], w + c * apart, at, d->b->planes, block, m, fine);   \
                 block += CPU_INT8_BLOCK(fine ? 2 * m : m, 32 / (group));                           \
             }                                                                                      \
         }                                                                                          \
-        for (int c = 0; c < columns; c++) {                                                        \
+        _Pragma("GCC unroll 4") for (int c = 0; c < columns; c++) {                                                        \
             for (int i = 0; i < m; i++)                                                            \
                 finish_dot(d, i, n + c * step, sum_dots(sum[c][i]) + low[c][i]);                   \
         }                                                                                          \
@@ -161,8 +180,8 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
         int64_t step = d->n / DOT_COLUMNS(m);                                                      \
         for (int64_t n = 0; n < step; n++)                                                         \
             dot_columns_##name(d, n, step, m, fine, DOT_COLUMNS(m));                               \
-        if (step * DOT_COLUMNS(m) < d->n)                                                          \
-            dot_columns_##name(d, d->n - 1, 0, m, fine, 1);                                        \
+        for (int64_t n = step * DOT_COLUMNS(m); n < d->n; n++)                                     \
+            dot_columns_##name(d, n, 0, m, fine, 1);                                               \
     }                                                                                              \
     static void dot_##name##_1(const cpu_int8_dot *d)                                              \
     {                                                                                              \

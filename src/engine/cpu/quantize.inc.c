@@ -69,48 +69,77 @@ static void quantize32(quantized *q, const float *x, bool fine)
 }
 
 static const struct {
-    uint8_t groups, zero;
+    uint8_t groups, zero, words_zero;
+    bool words, even_first;
 } int8_formats[EAI_DTYPE_COUNT] = {
 #define ROW(id, name, kind, group, zero, has_m, wide)                                              \
-    [EAI_##id] = {32 / (group), (wide) ? WIDE_ZERO : (zero)},
+    [EAI_##id] = {32 / (group), (wide) ? WIDE_ZERO : (zero), WORDS_ZERO(EAI_##id, zero),                                    \
+                     WORDS_KIND(EAI_##id) != WORDS_NONE, WORDS_EVEN_FIRST(EAI_##id)},
     CPU_INT8_FORMATS(ROW)
 #undef ROW
 };
 
+static void store_start(uint8_t *block, int row, int g, int rows, int32_t start)
+{
+    memcpy(block + 36 * rows + 4 * (g * rows + row), &start, sizeof(start));
+}
+
 /* What stands behind the codes of a block: of row i da, and a number for each group and row. */
-static void store_sums(uint8_t *block, const quantized *q, int i, int rows, int groups, int zero,
+static void store_sums(uint8_t *block, const quantized *q, int i, int rows, eai_dtype dtype,
                        bool fine)
 {
+    const int groups = int8_formats[dtype].groups;
+    const int zero = int8_formats[dtype].zero;
     memcpy(block + 32 * rows + 4 * i, &q->d, sizeof(q->d));
     for (int g = 0; g < groups; g++) {
         int32_t sum[2];
         for (int digit = 0; digit < (fine ? 2 : 1); digit++) {
             sum[digit] = groups == 1 ? q->sum[digit][0] + q->sum[digit][1] : q->sum[digit][g];
-            int32_t start = -zero * sum[digit];
-            int row = i + digit * rows / 2;
-            memcpy(block + 36 * rows + 4 * (g * rows + row), &start, sizeof(start));
+            store_start(block, i + digit * rows / 2, g, rows, -zero * sum[digit]);
         }
-        float scaled = q->d * (float)(fine ? 256 * sum[0] + sum[1] : sum[0]);
+        int32_t whole = fine ? 256 * sum[0] + sum[1] : sum[0];
+        if (fine && int8_formats[dtype].words)
+            store_start(block, i, g, rows, -int8_formats[dtype].words_zero * whole);
+        float scaled = q->d * (float)whole;
         memcpy(block + 36 * rows + 4 * ((groups + g) * rows + i), &scaled, sizeof(scaled));
     }
+}
+
+/* Both bytes of 32 elements of row i of m. */
+static void store_fine(uint8_t *block, const quantized *q, int i, int m, eai_dtype dtype)
+{
+    int16_t both[32];
+    if (!int8_formats[dtype].words) {
+        memcpy(block + 32 * i, q->codes[0], 32);
+        memcpy(block + 32 * (m + i), q->codes[1], 32);
+        return;
+    }
+    for (int j = 0; j < 32; j++)
+        both[j] = (int16_t)(256 * (int8_t)q->codes[0][j] + (int8_t)q->codes[1][j]);
+    if (int8_formats[dtype].even_first) {
+        int16_t in_order[32];
+        memcpy(in_order, both, sizeof(both));
+        for (int j = 0; j < 32; j++)
+            both[j / 2 + j % 2 * 16] = in_order[j];
+    }
+    memcpy(block + 64 * i, both, sizeof(both));
 }
 
 static void quantize(uint8_t *panel, const float *x, int64_t ldx, int m, int64_t k, eai_dtype dtype,
                      bool fine)
 {
     const int rows = fine ? 2 * m : m;
-    const int groups = int8_formats[dtype].groups;
-    const int zero = int8_formats[dtype].zero;
-    size_t step = CPU_INT8_BLOCK(rows, groups);
+    size_t step = CPU_INT8_BLOCK(rows, int8_formats[dtype].groups);
     for (int i = 0; i < m; i++) {
         uint8_t *block = panel;
         for (int64_t at = 0; at < k; at += 32, block += step) {
             quantized q;
             quantize32(&q, x + i * ldx + at, fine);
-            memcpy(block + 32 * i, q.codes[0], 32);
             if (fine)
-                memcpy(block + 32 * (m + i), q.codes[1], 32);
-            store_sums(block, &q, i, rows, groups, zero, fine);
+                store_fine(block, &q, i, m, dtype);
+            else
+                memcpy(block + 32 * i, q.codes[0], 32);
+            store_sums(block, &q, i, rows, dtype, fine);
         }
     }
 }

@@ -157,6 +157,78 @@ static __attribute__((noinline)) vi sum_tile(vi sums, vbytes w, vbytes a)
 
 #endif
 
+/* ---- Products in 16 bits
+ * ---------------------------------------------------------------------------- */
+
+/* Where A is in 16 bits ("fine") its bytes are two rows, high and low. On x86 types whose codes
+ * become words by one instruction are multiplied by words instead, half as many sums: lane l += sum
+ * of two neighbours. (SDOT multiplies four times as many bytes as SMLAL words.) */
+enum { WORDS_NONE, WORDS_NIBBLES, WORDS_SIGNED, WORDS_UNSIGNED };
+#if defined(__x86_64__)
+#define WORDS_KIND(id)                                                                             \
+    ((id) == EAI_Q4_0 || (id) == EAI_Q4_1 || (id) == EAI_MLX_Q4 ? WORDS_NIBBLES                    \
+     : (id) == EAI_Q8_0                                         ? WORDS_SIGNED                     \
+     : (id) == EAI_MLX_Q8                                       ? WORDS_UNSIGNED                   \
+                                                                : WORDS_NONE)
+#else
+#define WORDS_KIND(id) WORDS_NONE
+#endif
+/* Where the codes begin in a block. */
+#define WORDS_AT(id) ((id) == EAI_Q4_1 ? 4 : (id) == EAI_Q4_0 || (id) == EAI_Q8_0 ? 2 : 0)
+/* MLX's nibbles are neighbours: even elements come first, and those of A too. */
+#define WORDS_EVEN_FIRST(id) ((id) == EAI_MLX_Q4)
+/* What the sums start lower by, times the sum of A. */
+#define WORDS_ZERO(id, zero) ((id) == EAI_MLX_Q8 ? 128 : (zero))
+
+typedef int16_t words __attribute__((vector_size(BYTES_WIDTH)));
+#define N_WORDS (64 / BYTES_WIDTH)
+typedef struct w32 {
+    words part[N_WORDS];
+} w32;
+
+CPU_INLINE dots sum_words(dots sums, words w, words a)
+{
+#if defined(EAI_ISA_VNNI) && !defined(EAI_ISA_EMULATED)
+    return (dots)_mm256_dpwssd_epi32((__m256i)sums, (__m256i)w, (__m256i)a);
+#elif defined(__AVX2__) && BYTES_WIDTH == 32
+    return sums + (dots)_mm256_madd_epi16((__m256i)w, (__m256i)a);
+#elif defined(__SSE2__) && BYTES_WIDTH == 16
+    return sums + (dots)_mm_madd_epi16((__m128i)w, (__m128i)a);
+#else
+    for (int i = 0; i < BYTES_WIDTH / 2; i++)
+        sums[i / 2] += w[i] * a[i];
+    return sums;
+#endif
+}
+
+CPU_INLINE words load_words(const uint8_t *p, const bool is_signed)
+{
+    words x = {0};
+#if defined(__AVX2__) && BYTES_WIDTH == 32
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    x = (words)(is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes));
+#else
+    for (int i = 0; i < BYTES_WIDTH / 2; i++)
+        x[i] = is_signed ? (int16_t)(int8_t)p[i] : (int16_t)p[i];
+#endif
+    return x;
+}
+
+/* 32 codes that begin at p. Of nibbles, low halves of 16 bytes, then high halves. */
+CPU_INLINE w32 load_w32(const uint8_t *p, const int kind)
+{
+    w32 x = {{{0}}};
+    const int step = BYTES_WIDTH / 2;
+    for (int i = 0; i < N_WORDS && kind != WORDS_NIBBLES; i++)
+        x.part[i] = load_words(p + step * i, kind == WORDS_SIGNED);
+    for (int i = 0; i < N_WORDS / 2 && kind == WORDS_NIBBLES; i++) {
+        words pairs = load_words(p + step * i, false);
+        x.part[i] = pairs & 15;
+        x.part[i + N_WORDS / 2] = pairs >> 4;
+    }
+    return x;
+}
+
 /* ---- Rounding to bytes
  * ---------------------------------------------------------------------------- */
 
