@@ -69,21 +69,26 @@ void generate__sampler_see(generate__sampler *s, int32_t id)
 static eai_status read_logits(int32_t *best, generate__sampler *s, const float *logits,
                               eai_error *err)
 {
-    float penalty = (float)s->opts.repetition_penalty;
-    *best = 0;
+    const float penalty = (float)s->opts.repetition_penalty;
+    float *weights = s->weights;
+    float top = -INFINITY;
+    int64_t at = 0;
     for (int64_t i = 0; i < s->vocab; i++) {
         float x = logits[i];
-        if (isnan(x) || (isinf(x) && x > 0))
+        if (!(x < INFINITY))
             return eai_error_set(
                 err, EAI_ERR_NUMERIC,
                 "the logit of token %lld is %g: the weights or the adapter are damaged",
                 (long long)i, (double)x);
         if (s->seen[i])
             x = x > 0 ? x / penalty : x * penalty;
-        s->weights[i] = x;
-        if (x > s->weights[*best])
-            *best = (int32_t)i;
+        weights[i] = x;
+        if (x > top) {
+            top = x;
+            at = i;
+        }
     }
+    *best = (int32_t)at;
     return EAI_OK;
 }
 
@@ -162,7 +167,7 @@ eai_status generate__sampler_next(int32_t *out, generate__sampler *s, const floa
                                   eai_error *err)
 {
     const eai_sampling *o = &s->opts;
-    int32_t best;
+    int32_t best = 0;
     double total = 0;
 
     EAI_TRY(read_logits(&best, s, logits, err));

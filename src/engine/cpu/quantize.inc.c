@@ -43,14 +43,19 @@ CPU_INLINE vi larger_size(vi most, vf x)
     return (size & more) | (most & ~more);
 }
 
+CPU_INLINE float find_largest(const float *x)
+{
+    vi most = {0};
+    for (int i = 0; i < N_PARTS; i++)
+        most = larger_size(most, vf_load(x + V * i));
+    return eai_f32_from_bits((uint32_t)largest_lane(most));
+}
+
 static void quantize32(quantized *q, const float *x, bool fine)
 {
     vf part[N_PARTS];
     vi rounded[N_PARTS];
-    vi most = {0};
-    for (int i = 0; i < N_PARTS; i++)
-        most = larger_size(most, vf_load(x + V * i));
-    float largest = eai_f32_from_bits((uint32_t)largest_lane(most));
+    float largest = find_largest(x);
     if (!(largest <= FLT_MAX) || largest < SMALLEST) {
         *q = (quantized){.d = largest < SMALLEST ? 0.0f : NAN};
         return;
@@ -97,32 +102,55 @@ static void store_sums(uint8_t *block, const quantized *q, int i, int rows, eai_
             sum[digit] = groups == 1 ? q->sum[digit][0] + q->sum[digit][1] : q->sum[digit][g];
             store_start(block, i + digit * rows / 2, g, rows, -zero * sum[digit]);
         }
-        int32_t whole = fine ? 256 * sum[0] + sum[1] : sum[0];
-        if (fine && int8_formats[dtype].words)
-            store_start(block, i, g, rows, -int8_formats[dtype].words_zero * whole);
-        float scaled = q->d * (float)whole;
+        float scaled = q->d * (float)(fine ? 256 * sum[0] + sum[1] : sum[0]);
         memcpy(block + 36 * rows + 4 * ((groups + g) * rows + i), &scaled, sizeof(scaled));
     }
 }
 
-/* Both bytes of 32 elements of row i of m. */
-static void store_fine(uint8_t *block, const quantized *q, int i, int m, eai_dtype dtype)
+/* 32 elements as words, 256 times the first byte of quantize32 and the second; returns their scale,
+ * *sum is that of the words. */
+static float round_words(int16_t *out, int32_t *sum, const float *x, bool even_first)
 {
-    int16_t both[32];
-    if (!int8_formats[dtype].words) {
-        memcpy(block + 32 * i, q->codes[0], 32);
-        memcpy(block + 32 * (m + i), q->codes[1], 32);
-        return;
+    vi w[N_PARTS];
+    vi total = {0};
+    float largest = find_largest(x);
+    *sum = 0;
+    if (!(largest <= FLT_MAX) || largest < SMALLEST) {
+        memset(out, 0, 32 * sizeof(*out));
+        return largest < SMALLEST ? 0.0f : NAN;
     }
-    for (int j = 0; j < 32; j++)
-        both[j] = (int16_t)(256 * (int8_t)q->codes[0][j] + (int8_t)q->codes[1][j]);
-    if (int8_formats[dtype].even_first) {
-        int16_t in_order[32];
-        memcpy(in_order, both, sizeof(both));
-        for (int j = 0; j < 32; j++)
-            both[j / 2 + j % 2 * 16] = in_order[j];
+    float inverse = 127.0f / largest;
+    for (int i = 0; i < N_PARTS; i++) {
+        vf part = vf_load(x + V * i) * inverse;
+        vi high = round_lanes(part);
+        w[i] = high * 256 + round_lanes(magnify(part, high));
+        total += w[i];
     }
-    memcpy(block + 64 * i, both, sizeof(both));
+    *sum = sum_integers(total);
+    store_words(out, w);
+    for (int i = 0; i < N_PARTS / 2 && even_first; i++) {
+        vi pairs;
+        memcpy(&pairs, out + 2 * V * i, sizeof(pairs));
+        w[i] = (vi)((vu)pairs << 16) >> 16;
+        w[i + N_PARTS / 2] = pairs >> 16;
+    }
+    if (even_first)
+        store_words(out, w);
+    return largest / (127.0f * 256.0f);
+}
+
+/* Row i of m as words: a block of a type with WORDS, whose groups are 32. */
+static void store_row_of_words(uint8_t *block, const float *x, int i, int m, eai_dtype dtype)
+{
+    const int rows = 2 * m;
+    int16_t w[32];
+    int32_t sum;
+    float d = round_words(w, &sum, x, int8_formats[dtype].even_first);
+    float scaled = d * (float)sum;
+    memcpy(block + 64 * i, w, sizeof(w));
+    memcpy(block + 32 * rows + 4 * i, &d, sizeof(d));
+    store_start(block, i, 0, rows, -int8_formats[dtype].words_zero * sum);
+    memcpy(block + 36 * rows + 4 * (rows + i), &scaled, sizeof(scaled));
 }
 
 static void quantize(uint8_t *panel, const float *x, int64_t ldx, int m, int64_t k, eai_dtype dtype,
@@ -134,11 +162,14 @@ static void quantize(uint8_t *panel, const float *x, int64_t ldx, int m, int64_t
         uint8_t *block = panel;
         for (int64_t at = 0; at < k; at += 32, block += step) {
             quantized q;
+            if (fine && int8_formats[dtype].words) {
+                store_row_of_words(block, x + i * ldx + at, i, m, dtype);
+                continue;
+            }
             quantize32(&q, x + i * ldx + at, fine);
+            memcpy(block + 32 * i, q.codes[0], 32);
             if (fine)
-                store_fine(block, &q, i, m, dtype);
-            else
-                memcpy(block + 32 * i, q.codes[0], 32);
+                memcpy(block + 32 * (m + i), q.codes[1], 32);
             store_sums(block, &q, i, rows, dtype, fine);
         }
     }

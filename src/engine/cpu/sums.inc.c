@@ -281,6 +281,28 @@ CPU_INLINE void store_bytes(uint8_t *out, const vi x[N_PARTS])
 #endif
 }
 
+/* The low word of each lane, of which all are -32768 .. 32767. */
+CPU_INLINE void store_words(int16_t *out, const vi x[N_PARTS])
+{
+#if V == 16 && defined(__AVX512F__)
+    for (int i = 0; i < N_PARTS; i++)
+        _mm256_storeu_si256((__m256i *)(void *)(out + V * i), _mm512_cvtepi32_epi16((__m512i)x[i]));
+#elif V == 8 && defined(__AVX2__)
+    for (int i = 0; i < N_PARTS; i += 2) {
+        __m256i both = _mm256_packs_epi32((__m256i)x[i], (__m256i)x[i + 1]);
+        both = _mm256_permute4x64_epi64(both, 0xd8); /* packing is within halves */
+        _mm256_storeu_si256((__m256i *)(void *)(out + V * i), both);
+    }
+#elif V == 4 && defined(__SSE2__)
+    for (int i = 0; i < N_PARTS; i += 2)
+        _mm_storeu_si128((__m128i *)(void *)(out + V * i),
+                         _mm_packs_epi32((__m128i)x[i], (__m128i)x[i + 1]));
+#else
+    for (int i = 0; i < 32; i++)
+        out[i] = (int16_t)x[i / V][i % V];
+#endif
+}
+
 CPU_INLINE int32_t largest_lane(vi x)
 {
 #if V == 16 && defined(__AVX512F__)

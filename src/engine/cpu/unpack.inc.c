@@ -76,6 +76,12 @@ CPU_INLINE void widen_i8x16(vf out[4], int8x16_t x)
     out[2] = (vf)vcvtq_f32_s32(vmovl_s16(vget_low_s16(high)));
     out[3] = (vf)vcvtq_f32_s32(vmovl_high_s16(high));
 }
+CPU_INLINE vi widen_u8(const uint8_t *p)
+{
+    uint32_t four;
+    memcpy(&four, p, sizeof(four));
+    return (vi)vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(four))));
+}
 CPU_INLINE vu widen_u16(const uint8_t *p)
 {
     uint64_t h;
@@ -525,7 +531,7 @@ CPU_INLINE b32 codes_in_row(const uint8_t *p, const int bits)
     }
 #endif
     for (int i = 0; i < N_BYTES; i++) {
-        words64 w;
+        words64 w = {0};
         for (int j = 0; j < BYTES_WIDTH / 8; j++) {
             int k = i * BYTES_WIDTH / 8 + j;
             uint64_t word; /* nothing behind the block is read */

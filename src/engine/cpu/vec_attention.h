@@ -342,6 +342,19 @@ static void attend_tile(const cpu_attention *z, int64_t head, int64_t tile, floa
 
 /* ---- few queries: decoding with a cache ---- */
 
+/* Products of q with four rows, `row` apart. */
+CPU_INLINE void dot_four(float out[4], const float *q, const float *k, int64_t row, int64_t n)
+{
+    vf sums[4] = {{0}};
+    ROW_LOOP(d, count, n)
+    {
+        vf a = load_some(q + d, count);
+        for (int i = 0; i < 4; i++)
+            sums[i] += a * load_some(k + i * row + d, count);
+    }
+    vf_sum_four(out, sums);
+}
+
 /* p = unnormalised probabilities of keys for one query, with their largest score and their sum. */
 static void score_keys(const cpu_attention *z, const float *q, int64_t kv_head, range keys,
                        bool fetch, float *p, float *largest, float *total)
@@ -349,14 +362,22 @@ static void score_keys(const cpu_attention *z, const float *q, int64_t kv_head, 
     int64_t row = z->n_kv_heads * z->width;
     const float *k = z->k + kv_head * z->width;
     int64_t n = keys.last - keys.first;
-    const float *v = fetch ? z->v + kv_head * z->width : NULL;
-    for (int64_t j = 0; j < n; j++) {
-        for (int64_t d = 0; v && d < z->width; d += 16) {
-            __builtin_prefetch(v + (keys.first + j) * row + d);
-            __builtin_prefetch(k + (keys.first + j + 8) * row + d);
+    const float *v = z->v + kv_head * z->width;
+    int64_t j = 0;
+    for (; j + 4 <= n; j += 4) {
+        const float *at = k + (keys.first + j) * row;
+        for (int64_t d = 0; fetch && d < z->width; d += 16) {
+            for (int i = 0; i < 4; i++) {
+                __builtin_prefetch(v + (keys.first + j + i) * row + d);
+                __builtin_prefetch(at + (8 + i) * row + d);
+            }
         }
-        p[j] = z->scale * dot_row(q, k + (keys.first + j) * row, z->width);
+        dot_four(p + j, q, at, row, z->width);
     }
+    for (; j < n; j++)
+        p[j] = dot_row(q, k + (keys.first + j) * row, z->width);
+    for (j = 0; j < n; j++)
+        p[j] *= z->scale;
     *largest = largest_row(p, n);
     *total = exp_row(p, p, *largest == -INFINITY ? 0 : *largest, n);
 }

@@ -47,6 +47,19 @@ CPU_INLINE vf vf_abs(vf x)
     return (vf)((vi)x & 0x7fffffff);
 }
 
+/* Lanes of a shuffle that does the same in each four. */
+#define LANES_4(at, a, b, c, d) (a) + (at), (b) + (at), (c) + (at), (d) + (at)
+#if V >= 8
+#define LANES_8(a, b, c, d) , LANES_4(4, a, b, c, d)
+#else
+#define LANES_8(a, b, c, d)
+#endif
+#if V >= 16
+#define LANES_16(a, b, c, d) , LANES_4(8, a, b, c, d), LANES_4(12, a, b, c, d)
+#else
+#define LANES_16(a, b, c, d)
+#endif
+
 CPU_INLINE float vf_sum(vf v)
 {
 #if V >= 16
@@ -58,6 +71,24 @@ CPU_INLINE float vf_sum(vf v)
     v += EXCHANGE_2(v);
     v += EXCHANGE_1(v);
     return v[0];
+}
+
+/* The sums of four vectors: in each four lanes, lane i becomes a part of that of v[i]. */
+CPU_INLINE void vf_sum_four(float out[4], const vf v[4])
+{
+#define EACH_4(x, y, a, b, c, d)                                                                   \
+    __builtin_shufflevector(x, y, LANES_4(0, a, b, c, d) LANES_8(a, b, c, d) LANES_16(a, b, c, d))
+    vf x = EACH_4(v[0], v[1], 0, 1, V, V + 1) + EACH_4(v[0], v[1], 2, 3, V + 2, V + 3);
+    vf y = EACH_4(v[2], v[3], 0, 1, V, V + 1) + EACH_4(v[2], v[3], 2, 3, V + 2, V + 3);
+    vf z = EACH_4(x, y, 0, 2, V, V + 2) + EACH_4(x, y, 1, 3, V + 1, V + 3);
+#undef EACH_4
+#if V >= 16
+    z += EXCHANGE_8(z);
+#endif
+#if V >= 8
+    z += EXCHANGE_4(z);
+#endif
+    memcpy(out, &z, 4 * sizeof(float));
 }
 
 CPU_INLINE float vf_largest(vf v)
