@@ -156,7 +156,8 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
         const size_t apart = (size_t)step * d->b->row_bytes;                                       \
         dotf sum[4][CPU_DOT_ROWS];                                                                 \
         float low[4][CPU_DOT_ROWS];                                                                \
-        _Pragma("GCC unroll 4") for (int c = 0; c < columns; c++) {                                                        \
+        _Pragma("GCC unroll 4") for (int c = 0; c < columns; c++)                                  \
+        {                                                                                          \
             for (int i = 0; i < m; i++) {                                                          \
                 sum[c][i] = (dotf){0};                                                             \
                 low[c][i] = 0;                                                                     \
@@ -165,12 +166,13 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
         for (int64_t k = 0; k < d->k; k += 32 * PARTS_##id, w += BYTES_##id) {                     \
             _Pragma("GCC unroll 8") for (unsigned at = 0; at < PARTS_##id; at++)                   \
             {                                                                                      \
-                _Pragma("GCC unroll 4") for (int c = 0; c < columns; c++)                                                  \
+                _Pragma("GCC unroll 4") for (int c = 0; c < columns; c++)                          \
                     add_##name(sum[c], low[c], w + c * apart, at, d->b->planes, block, m, fine);   \
                 block += CPU_INT8_BLOCK(fine ? 2 * m : m, 32 / (group));                           \
             }                                                                                      \
         }                                                                                          \
-        _Pragma("GCC unroll 4") for (int c = 0; c < columns; c++) {                                                        \
+        _Pragma("GCC unroll 4") for (int c = 0; c < columns; c++)                                  \
+        {                                                                                          \
             for (int i = 0; i < m; i++)                                                            \
                 finish_dot(d, i, n + c * step, sum_dots(sum[c][i]) + low[c][i]);                   \
         }                                                                                          \

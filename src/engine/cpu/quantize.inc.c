@@ -78,8 +78,8 @@ static const struct {
     bool words, even_first;
 } int8_formats[EAI_DTYPE_COUNT] = {
 #define ROW(id, name, kind, group, zero, has_m, wide)                                              \
-    [EAI_##id] = {32 / (group), (wide) ? WIDE_ZERO : (zero), WORDS_ZERO(EAI_##id, zero),                                    \
-                     WORDS_KIND(EAI_##id) != WORDS_NONE, WORDS_EVEN_FIRST(EAI_##id)},
+    [EAI_##id] = {32 / (group), (wide) ? WIDE_ZERO : (zero), WORDS_ZERO(EAI_##id, zero),           \
+                  WORDS_KIND(EAI_##id) != WORDS_NONE, WORDS_EVEN_FIRST(EAI_##id)},
     CPU_INT8_FORMATS(ROW)
 #undef ROW
 };

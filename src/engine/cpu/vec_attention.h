@@ -433,10 +433,10 @@ static void weigh_values(int rows, float *sums, const float *p, const float *v, 
     case r:                                                                                        \
         weigh_rows(r, sums, p, v, row, n, width);                                                  \
         break;
-        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5)
+        CASE(1)
+        CASE(2) CASE(3) CASE(4) CASE(5)
 #undef CASE
-    default:
-        weigh_rows(ROWS, sums, p, v, row, n, width);
+            default : weigh_rows(ROWS, sums, p, v, row, n, width);
     }
 }
 
@@ -458,8 +458,8 @@ static void attend_chunk(const cpu_attention *z, int64_t kv_head, int64_t first,
                 total[at + i] = 0;
                 if (keys.first < keys.last)
                     score_keys(z, z->q + (t * z->n_heads + kv_head * group + g + i) * z->width,
-                               kv_head, keys, i == 0, scratch + i * CPU_ATTENTION_CHUNK, &largest[at + i],
-                               &total[at + i]);
+                               kv_head, keys, i == 0, scratch + i * CPU_ATTENTION_CHUNK,
+                               &largest[at + i], &total[at + i]);
             }
             if (keys.first < keys.last)
                 weigh_values(rows, sums + at * z->width, scratch,
