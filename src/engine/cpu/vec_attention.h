@@ -434,7 +434,8 @@ static void weigh_values(int rows, float *sums, const float *p, const float *v, 
         weigh_rows(r, sums, p, v, row, n, width);                                                  \
         break;
         CASE(1)
-        CASE(2) CASE(3) CASE(4) CASE(5)
+        CASE(2)
+        CASE(3) CASE(4) CASE(5)
 #undef CASE
             default : weigh_rows(ROWS, sums, p, v, row, n, width);
     }
