@@ -429,15 +429,23 @@ static void weigh_values(int rows, float *sums, const float *p, const float *v, 
                          int64_t n, int64_t width)
 {
     switch (rows) {
-#define CASE(r)                                                                                    \
-    case r:                                                                                        \
-        weigh_rows(r, sums, p, v, row, n, width);                                                  \
+    case 1:
+        weigh_rows(1, sums, p, v, row, n, width);
         break;
-        CASE(1)
-        CASE(2)
-        CASE(3) CASE(4) CASE(5)
-#undef CASE
-            default : weigh_rows(ROWS, sums, p, v, row, n, width);
+    case 2:
+        weigh_rows(2, sums, p, v, row, n, width);
+        break;
+    case 3:
+        weigh_rows(3, sums, p, v, row, n, width);
+        break;
+    case 4:
+        weigh_rows(4, sums, p, v, row, n, width);
+        break;
+    case 5:
+        weigh_rows(5, sums, p, v, row, n, width);
+        break;
+    default:
+        weigh_rows(ROWS, sums, p, v, row, n, width);
     }
 }
 
