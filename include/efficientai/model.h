@@ -129,7 +129,7 @@ typedef struct eai_model_linear {
     bool attention;     /* part of the attention, not of the feed-forward network */
     int64_t n_in, n_out;
     eai_dtype dtype;
-    const void *data; /* [n_out, n_in] */
+    const void *data; /* [n_out, n_in]; of PLANAR types the codes alone */
 } eai_model_linear;
 /* All of them, in the order of the computation; returns their number. Borrowed, as long as the
  * model. */
