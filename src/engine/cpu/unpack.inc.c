@@ -534,9 +534,11 @@ CPU_INLINE b32 codes_in_row(const uint8_t *p, const int bits)
         words64 w = {0};
         for (int j = 0; j < BYTES_WIDTH / 8; j++) {
             int k = i * BYTES_WIDTH / 8 + j;
-            uint64_t word; /* nothing behind the block is read */
-            memcpy(&word, k < 3 ? p + bits * k : p + 4 * bits - 8, sizeof(word));
-            w[j] = k < 3 ? word : word >> (64 - 8 * bits);
+            int last = 4 * bits - 8; /* nothing behind the block is read */
+            int from = bits * k < last ? bits * k : last;
+            uint64_t word;
+            memcpy(&word, p + from, sizeof(word));
+            w[j] = word >> 8 * (bits * k - from);
         }
         const uint64_t fours = ((uint64_t)1 << 4 * bits) - 1;
         const uint64_t twos = (((uint64_t)1 << 2 * bits) - 1) * 0x100000001;
