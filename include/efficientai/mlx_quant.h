@@ -10,10 +10,13 @@
  *     eai_mlx_dequantize_row(row, codes, scales, biases, &p, 576);
  *
  * A row of n elements is n * bits / 32 words of codes, the first element in the lowest bits, and n
- * / group scales, for affine as many biases: affine  bits 2, 3, 4, 5, 6 or 8, group 32, 64 or 128;
- * x = scale * q + bias, both f32, f16 or bf16 mxfp4   bits 4, group 32; x = 2^(scale - 127) *
- * E2M1(q)   (OCP Microscaling Formats 1.0) mxfp8   bits 8, group 32; x = 2^(scale - 127) * E4M3(q)
- *     nvfp4   bits 4, group 16; x = E4M3(scale) * E2M1(q)
+ * / group scales, for affine as many biases:
+ *
+ *     affine  2, 3, 4, 5, 6, 8 bits, groups of 32, 64, 128; x = scale * q + bias, f32, f16 or bf16
+ *     mxfp4   4 bits, 32; x = 2^(scale - 127) * E2M1(q)  (OCP Microscaling Formats 1.0)
+ *     mxfp8   8 bits, 32; x = 2^(scale - 127) * E4M3(q)
+ *     nvfp4   4 bits, 16; x = E4M3(scale) * E2M1(q)
+ *
  * Thread-safety: pure functions. */
 #ifndef EAI_MLX_QUANT_H
 #define EAI_MLX_QUANT_H

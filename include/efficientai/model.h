@@ -119,10 +119,10 @@ EAI_API int64_t eai_model_parameters(const eai_model *m);
 /* The names of the families, ended by NULL. Static. */
 EAI_API const char *const *eai_model_family_names(void);
 
-/* A linear layer of the blocks: what a hook may change, and adapters attach to. */
 /* Whether MLX packed it: some matrices have PLANAR types. */
 EAI_API bool eai_model_is_packed(const eai_model *m);
 
+/* A linear layer of the blocks: what a hook may change, and adapters attach to. */
 typedef struct eai_model_linear {
     const char *name;   /* "model.layers.0.self_attn.q_proj" */
     const char *module; /* its last part: "q_proj" */

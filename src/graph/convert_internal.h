@@ -83,13 +83,13 @@ static inline void convert__put_code(uint32_t *codes, int64_t i, int bits, uint3
         codes[at / 32 + 1] |= q >> (32 - shift);
 }
 
-/* --- mlx_quant.c --- */
-void convert__unpack_planar(float *out, eai_dtype t, const void *row, const eai_planes *planes,
-                            int64_t n);
-
 /* Scale and minimum of part k of a block of q4_K or q5_K, from its 12 bytes of them (convert_k.c).
  */
 void convert__load_scale8(int *s, int *m, const uint8_t *p, int k);
+
+/* eai_unpack_row of PLANAR types (mlx_quant.c). */
+void convert__unpack_planar(float *out, eai_dtype t, const void *row, const eai_planes *planes,
+                            int64_t n);
 
 /* --- convert_fit.c --- */
 
