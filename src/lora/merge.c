@@ -41,25 +41,13 @@ typedef struct row_source {
     int64_t linear;           /* the adapter's pair is added to it; -1: none */
 } row_source;
 
-/* The linear layer of that tensor, or -1. A linear search over some hundred names per piece of some
- * megabytes costs nothing. */
-static int64_t find_linear(const eai_model *m, const char *name)
-{
-    size_t n = model__tensor_count(m);
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(model__tensor(m, i)->name, name) == 0)
-            return model__tensor_linear(m, i);
-    }
-    return -1;
-}
-
 /* Packed matrices as the model knows them; all else as the file has it, for the model's norms may
  * have 1 added. A head that the file lacks is the embedding. */
 static const eai_weight_tensor *find_tensor(const eai_model *m, const char *name)
 {
-    const eai_weight_tensor *packed = model__tensor_named(m, name);
-    if (packed && packed->planes)
-        return packed;
+    int64_t entry = model__find_entry(m, name);
+    if (entry >= 0 && model__tensor(m, (size_t)entry)->planes)
+        return model__tensor(m, (size_t)entry);
     const eai_weight_tensor *t = eai_weights_find(eai_model_get_weights(m), name);
     return t ? t : &m->head;
 }
@@ -73,7 +61,9 @@ static row_source find_source(const merge_job *job, const char *name)
             return (row_source){EAI_F32, a->parameters[a->whole[i]].data, NULL, -1};
     }
     const eai_weight_tensor *t = find_tensor(job->model, name);
-    return (row_source){t->dtype, t->data, t->planes, find_linear(job->model, name)};
+    int64_t entry = model__find_entry(job->model, name);
+    int64_t linear = entry < 0 ? -1 : model__tensor_linear(job->model, (size_t)entry);
+    return (row_source){t->dtype, t->data, t->planes, linear};
 }
 
 /* row += scale * B[o] A */

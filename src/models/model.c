@@ -397,13 +397,13 @@ const eai_weight_tensor *model__tensor(const eai_model *m, size_t i)
     return m->entries[i].tensor;
 }
 
-const eai_weight_tensor *model__tensor_named(const eai_model *m, const char *name)
+int64_t model__find_entry(const eai_model *m, const char *name)
 {
     for (size_t i = 0; i < m->n_entries; i++) {
         if (strcmp(m->entries[i].tensor->name, name) == 0)
-            return m->entries[i].tensor;
+            return (int64_t)i;
     }
-    return NULL;
+    return -1;
 }
 
 int64_t model__tensor_linear(const eai_model *m, size_t i)

@@ -192,8 +192,8 @@ void model__rope_factors(float *factors, const eai_model_config *c);
  * as f32. */
 size_t model__tensor_count(const eai_model *m);
 const eai_weight_tensor *model__tensor(const eai_model *m, size_t i);
-/* The tensor of that name, or NULL; in O(tensors). */
-const eai_weight_tensor *model__tensor_named(const eai_model *m, const char *name);
+/* The number of the tensor of that name, or -1. A linear search over some hundred names. */
+int64_t model__find_entry(const eai_model *m, const char *name);
 /* The linear layer that tensor number i is, or -1. */
 int64_t model__tensor_linear(const eai_model *m, size_t i);
 

@@ -117,8 +117,8 @@ CPU_INLINE void finish_dot(const cpu_int8_dot *d, int64_t i, int64_t j, float su
 }
 
 /* Columns at a time: they share the loads of A, and their sums do not wait for each other; the sums
- * of more would not fit in 16 registers. Each goes through its own part of B in the order of
- * memory, which is what the processor reads ahead. */
+ * of more would not fit in the 16 registers of AVX2, or the 32 of AVX-512. Each goes through its
+ * own part of B in the order of memory, which is what the processor reads ahead. */
 #define DOT_COLUMNS(m) ((m) == 1 && EAI_ISA_WIDTH == 16 ? 4 : (m) <= 2 ? 2 : 1)
 
 /* One routine a type and number of rows: m is a constant after inlining. */

@@ -9,8 +9,8 @@
  * where the first bracket is exact in 32-bit integers, which start at "- zero * sum q".
  *
  * They can be had in 16 bits: a = da * (256 * high + low), two bytes that are two rows of the
- * panel, multiplied with the same codes. That costs one more product of bytes and is nearly as
- * exact as f32.
+ * panel, multiplied with the same codes, or one row of words (sums.inc.c says for which types).
+ * That costs one more product of bytes, or as many of words, and is nearly as exact as f32.
  *
  * A is quantized once a product, into a panel; then columns of C are dot products with rows of B,
  * unpacked in registers. Types meet instruction sets in one routine a type, which yields 32 codes
@@ -47,8 +47,8 @@
 
 /* A panel of A: for each block of 32 steps of K the codes of its rows, then floats da, then for
  * each group of the block "- zero * sum q" as integers and "da * sum q" as floats, a number a row.
- * In 16 bits the first half of the rows are the high bytes, the others the low ones; the floats are
- * the high ones'. */
+ * In 16 bits the first half of the rows are the high bytes, the others the low ones, or each row of
+ * words takes the place of two; the floats, and the integers of words, are the first half's. */
 #define CPU_INT8_BLOCK(rows, groups)                                                               \
     (((size_t)(rows)*32 + (size_t)(rows) * (4 + 8 * (size_t)(groups)) + 31) / 32 * 32)
 

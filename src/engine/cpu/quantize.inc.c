@@ -1,4 +1,4 @@
-/* Rows of A as bytes: blocks of 32 elements with a scale each. Included by int8.inc.c.
+/* Rows of A as bytes or words: blocks of 32 elements with a scale each. Included by int8.inc.c.
  *
  * The largest is found among the bits without the sign, as integers: so infinity and NaN are larger
  * than any number, and such a block gets a scale that is no number, which reaches every sum that it
