@@ -25,6 +25,7 @@ const eai_command *const core_commands[] = {
 const eai_project *const core_groups[] = {
     &group_models,
     &group_bench,
+    &group_config,
     NULL,
 };
 
@@ -42,6 +43,13 @@ void catalog_deinit(catalog *c)
 {
     eai_registry_free(c->projects);
     *c = (catalog){0};
+}
+
+catalog *catalog_get(void)
+{
+    static catalog the_one;
+
+    return &the_one;
 }
 
 const eai_command *catalog_find_command(const char *name)
@@ -123,6 +131,25 @@ void catalog_open_plugins(catalog *c)
     eai_registry_add_plugins(c->projects, getenv("EFFICIENTAI_PLUGIN_PATH"), log_refused, NULL);
     eai_registry_add_plugins(c->projects, installed, log_refused, NULL);
     eai_free(installed);
+}
+
+eai_status catalog_open_project(const eai_project **out, const char *name, eai_error *err)
+{
+    catalog *c = catalog_get();
+    const char *near = NULL;
+
+    *out = catalog_find_project(c, name);
+    if (!*out) {
+        catalog_open_plugins(c);
+        *out = catalog_find_project(c, name);
+    }
+    if (*out)
+        return EAI_OK;
+    for (size_t i = 0; !near && i < eai_registry_count(c->projects); i++)
+        near = eai_did_you_mean(name, &eai_registry_at(c->projects, i)->name, 1);
+    return eai_error_set(err, EAI_ERR_NOT_FOUND, "no project '%s'%s%s%s", name,
+                         near ? "; did you mean '" : "; 'efficientai projects' lists them",
+                         near ? near : "", near ? "'?" : "");
 }
 
 /* ---- Names ----------------------------------------------------------------------------------- */

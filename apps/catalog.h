@@ -14,6 +14,7 @@ extern const eai_command command_info;
 extern const eai_command command_logits;
 extern const eai_command command_tokenize;
 extern const eai_project group_bench;
+extern const eai_project group_config;
 extern const eai_project group_models;
 
 /* The rows of the tables in catalog.c; both end with NULL. */
@@ -28,6 +29,14 @@ typedef struct catalog {
 
 EAI_CHECKED eai_status catalog_init(catalog *c, eai_error *err);
 void catalog_deinit(catalog *c);
+
+/* The program's catalog, for commands that are about projects; main() opens and closes it. */
+catalog *catalog_get(void);
+
+/* The group or project of a name, plugins included; an unknown one is EAI_ERR_NOT_FOUND with a "did
+ * you mean". */
+EAI_CHECKED eai_status catalog_open_project(const eai_project **out, const char *name,
+                                            eai_error *err);
 
 /* Opens the plugins of --plugin-path, $EFFICIENTAI_PLUGIN_PATH and PREFIX/lib/efficientai/plugins,
  * once. Complaints go to standard error. */

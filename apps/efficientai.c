@@ -125,8 +125,14 @@ static int run_project(const catalog *c, int argc, char **argv)
 static int dispatch(catalog *c, int argc, char **argv)
 {
     const eai_command *command = catalog_find_command(argv[0]);
-    if (command)
-        return eai_command_run(NULL, command, argc - 1, argv + 1);
+    if (command) {
+        char *program = eai_asprintf("efficientai %s", command->name);
+        if (!program)
+            return fail(EXIT_FAILED, "no memory for a name");
+        int code = eai_command_run(program, NULL, command, argc - 1, argv + 1);
+        eai_free(program);
+        return code;
+    }
     int code = run_project(c, argc, argv);
     if (code != NOT_FOUND)
         return code;
@@ -208,12 +214,12 @@ static int run(catalog *c, int argc, char **argv)
 int main(int argc, char **argv)
 {
     eai_error err = EAI_ERROR_INIT;
-    catalog c;
-    if (catalog_init(&c, &err) != EAI_OK)
+    catalog *c = catalog_get();
+    if (catalog_init(c, &err) != EAI_OK)
         return fail(EXIT_FAILED, err.message);
-    int code = run(&c, argc - 1, argv + 1);
+    int code = run(c, argc - 1, argv + 1);
     if (fflush(stdout) != 0 && code == 0)
         code = fail(EXIT_FAILED, "cannot write standard output");
-    catalog_deinit(&c);
+    catalog_deinit(c);
     return code;
 }

@@ -28,6 +28,7 @@ utf8proc          |have_library libutf8proc                     |libutf8proc-dev
 libcrypto         |have_library libcrypto                       |libssl-dev        |openssl@3
 libcurl           |have_library libcurl                        |libcurl4-openssl-dev|curl
 cairo             |have_library cairo                           |libcairo2-dev     |cairo
+libyaml           |have_library yaml-0.1                        |libyaml-dev       |libyaml
 cmocka            |have_library cmocka                          |libcmocka-dev     |cmocka
 python3           |command -v python3                           |python3           |python3
 pip               |have_pip                                     |python3-pip       |python3

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define EAI_PROJECT_ABI 1
+#define EAI_PROJECT_ABI 2
 
 /* What the program hands to a command. */
 typedef struct eai_command_context {
@@ -40,8 +40,9 @@ typedef struct eai_command {
     size_t args_bytes;         /* size of the struct that the options fill */
     /* args points to a filled struct of args_bytes. */
     eai_status (*run)(const eai_command_context *ctx, const void *args, eai_error *err);
-    const char *usage; /* operands, "FILE..." or NULL (then operands are refused) */
-    const char *help;  /* further paragraphs for --help, or NULL */
+    const char *usage;  /* operands, "FILE..." or NULL (then operands are refused) */
+    const char *help;   /* further paragraphs for --help, or NULL */
+    bool checks_config; /* every fault of its --config files is printed, not the first one alone */
 } eai_command;
 
 typedef struct eai_project {
@@ -62,14 +63,12 @@ typedef struct eai_project {
         .abi = EAI_PROJECT_ABI, .size = sizeof(eai_project), __VA_ARGS__}
 
 /* Parses the words with the command's table, runs it, prints "error: ..." on failure, returns the
- * exit code. argv[0] is the first word after the command's name. With --help it prints the help
- * instead. */
-EAI_API int eai_command_run(const eai_project *project, const eai_command *command, int argc,
-                            char **argv);
-
-/* The same under the name that the user typed: "efficientai models get". */
-EAI_API int eai_command_run_as(const char *program, const eai_command *command, int argc,
-                               char **argv);
+ * exit code. `program` is what the user typed, "efficientai models get"; `project` is the
+ * command's, or NULL: other commands of the project may have options in the same configuration
+ * file. argv[0] is the first word after the command's name. With --help it prints the help instead.
+ */
+EAI_API int eai_command_run(const char *program, const eai_project *project,
+                            const eai_command *command, int argc, char **argv);
 
 /* The project's command of that name, or NULL. */
 EAI_API const eai_command *eai_project_find_command(const eai_project *project, const char *name);

@@ -24,7 +24,11 @@ static const eai_command commands[] = {
     {"info", "what a model or an adapter is made of", info_options, sizeof(info_args), cmd_info,
      NULL, NULL},
     {"validate", "check a data folder before training", validate_options, sizeof(validate_args),
-     cmd_validate, NULL, NULL},
+     cmd_validate, NULL,
+     "Of a configuration file (--config) every fault is named, whichever command of the project it "
+     "is "
+     "about.",
+     .checks_config = true},
     {0},
 };
 

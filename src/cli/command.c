@@ -3,7 +3,7 @@
  * Why here: the command `efficientai`, a project's own program and a plugin must behave alike. What
  * it does not do: find the project (registry.c, apps/efficientai.c) or catch Ctrl-C - a command
  * that can stop cleanly installs its own handler and returns EAI_ERR_CANCELLED. Start at
- * eai_command_run_as. */
+ * eai_command_run. */
 #include <efficientai/project.h>
 
 #include <errno.h>
@@ -35,18 +35,21 @@ static int exit_code(eai_status st)
     }
 }
 
+static void print_line(const char *what, const char *text)
+{
+    fflush(stdout);
+    if (eai_terminal_has_color(stderr))
+        fprintf(stderr, "\033[1;31m%s:\033[0m %s\n", what, text);
+    else
+        fprintf(stderr, "%s: %s\n", what, text);
+}
+
 /* The one line that a user sees. */
 static int report(eai_status st, const eai_error *err)
 {
-    if (st != EAI_OK) {
-        const char *what = st == EAI_ERR_CANCELLED ? "stopped" : "error";
-        const char *text = err->message[0] ? err->message : eai_status_name(st);
-        fflush(stdout);
-        if (eai_terminal_has_color(stderr))
-            fprintf(stderr, "\033[1;31m%s:\033[0m %s\n", what, text);
-        else
-            fprintf(stderr, "%s: %s\n", what, text);
-    }
+    if (st != EAI_OK)
+        print_line(st == EAI_ERR_CANCELLED ? "stopped" : "error",
+                   err->message[0] ? err->message : eai_status_name(st));
     return exit_code(st);
 }
 
@@ -87,12 +90,11 @@ static eai_status check_operands(const char *program, const eai_command *command
 }
 
 /* --print-config: the values in effect, as a file that --config reads. */
-static eai_status print_config(const eai_command *command, const void *args, eai_error *err)
+static eai_status print_config(char *text, eai_error *err)
 {
-    char *text = command->options ? eai_options_to_json(command->options, args) : NULL;
-    if (command->options && !text)
+    if (!text)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the configuration");
-    printf("%s\n", text ? text : "{}");
+    fputs(text, stdout);
     eai_free(text);
     return flush_output(stdout, err);
 }
@@ -107,14 +109,63 @@ static void log_origins(const eai_command *command, const eai_option_set *set)
     }
 }
 
+/* Where the command's options stand. */
+typedef struct place {
+    eai_options_scope scope;
+    eai_options_command *commands; /* of the project; owned */
+} place;
+
+/* The tables of the project's commands, or of this one alone. */
+static eai_status init_place(place *p, const eai_project *project, const eai_command *command,
+                             eai_error *err)
+{
+    size_t n = 0;
+
+    while (project && project->commands[n].name)
+        n++;
+    p->commands = eai_alloc_zeroed(n + 2, sizeof(*p->commands));
+    if (!p->commands)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the options");
+    for (size_t i = 0; i < n; i++)
+        p->commands[i] =
+            (eai_options_command){project->commands[i].name, project->commands[i].options};
+    if (!project)
+        p->commands[0] = (eai_options_command){command->name, command->options};
+    p->scope = (eai_options_scope){ENVIRONMENT_PREFIX, project ? project->name : NULL,
+                                   command->name, p->commands};
+    return EAI_OK;
+}
+
+static void print_fault(void *ud, const char *message)
+{
+    (void)ud;
+    print_line("error", message);
+}
+
+/* Of a command that checks: prints every fault of its configuration files. */
+static eai_status check_config(const eai_command *command, const eai_option *table,
+                               const place *where, int argc, char **argv, eai_error *err)
+{
+    size_t n = 0;
+
+    if (!command->checks_config)
+        return EAI_OK;
+    EAI_TRY(eai_options_check_files(&n, table, &where->scope, argc, argv, print_fault, NULL, err));
+    return n == 0 ? EAI_OK
+                  : eai_error_set(err, EAI_ERR_ARGUMENT, "%zu fault%s in the configuration", n,
+                                  n == 1 ? "" : "s");
+}
+
 /* Parses into a new arguments struct and runs. */
-static eai_status parse_and_run(const char *program, const eai_command *command, int argc,
-                                char **argv, eai_error *err)
+static eai_status parse_and_run(const char *program, const eai_project *project,
+                                const eai_command *command, int argc, char **argv, eai_error *err)
 {
     static const eai_option no_options[] = {{0}};
-    eai_status st = EAI_OK;
+    const eai_option *table = command->options ? command->options : no_options;
     eai_option_set *set = NULL;
+    place where = {.commands = NULL};
     eai_log_level level;
+    char *printed = NULL;
     eai_command_context ctx = {
         .program = program,
         .out = stdout,
@@ -124,18 +175,18 @@ static eai_status parse_and_run(const char *program, const eai_command *command,
     };
     void *args = eai_alloc_zeroed(1, command->args_bytes + 1);
 
-    if (!args) {
-        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for the arguments");
-        goto done;
-    }
-    st = eai_options_parse(&set, args, command->options ? command->options : no_options,
-                           ENVIRONMENT_PREFIX, argc, argv, err);
+    eai_status st = args ? init_place(&where, project, command, err)
+                         : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the arguments");
+    if (st == EAI_OK)
+        st = check_config(command, table, &where, argc, argv, err);
+    if (st == EAI_OK)
+        st = eai_options_parse(&set, args, table, &where.scope, argc, argv, err);
     if (st != EAI_OK)
         goto done;
     if (eai_options_log_level(set, &level))
         eai_log_set_level(level);
-    if (eai_options_wants_print_config(argc, argv)) {
-        st = print_config(command, args, err);
+    if (eai_options_print(&printed, set, args)) {
+        st = print_config(printed, err);
         goto done;
     }
     st = check_operands(program, command, set, err);
@@ -149,45 +200,21 @@ static eai_status parse_and_run(const char *program, const eai_command *command,
         st = flush_output(ctx.out, err);
 done:
     eai_option_set_free(set);
+    eai_free(where.commands);
     eai_free(args);
     return st;
 }
 
-int eai_command_run_as(const char *program, const eai_command *command, int argc, char **argv)
+int eai_command_run(const char *program, const eai_project *project, const eai_command *command,
+                    int argc, char **argv)
 {
     eai_error err = EAI_ERROR_INIT;
     signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is then a failed write, not a death */
     lost_file__watch();
     eai_status st = eai_options_wants_help(argc, argv)
                         ? print_command_help(program, command, stdout, &err)
-                        : parse_and_run(program, command, argc, argv, &err);
+                        : parse_and_run(program, project, command, argc, argv, &err);
     return report(st, &err);
-}
-
-/* "program" + separator + "name" and run; one allocation, so that no length is too long. */
-static int run_named(const char *program, char separator, const eai_command *command, int argc,
-                     char **argv)
-{
-    eai_error err = EAI_ERROR_INIT;
-    char *full = eai_asprintf("%s%c%s", program, separator, command->name);
-    if (!full)
-        return report(eai_error_set(&err, EAI_ERR_NOMEM, "no memory for a name"), &err);
-    int code = eai_command_run_as(full, command, argc, argv);
-    eai_free(full);
-    return code;
-}
-
-int eai_command_run(const eai_project *project, const eai_command *command, int argc, char **argv)
-{
-    eai_error err = EAI_ERROR_INIT;
-    char *program = project ? eai_asprintf("efficientai %s", project->name) : NULL;
-    if (!project)
-        return run_named("efficientai", ' ', command, argc, argv);
-    if (!program)
-        return report(eai_error_set(&err, EAI_ERR_NOMEM, "no memory for a name"), &err);
-    int code = run_named(program, ':', command, argc, argv);
-    eai_free(program);
-    return code;
 }
 
 /* ---- Projects -------------------------------------------------------------------------------- */
@@ -259,7 +286,12 @@ int eai_project_run(const eai_project *project, const char *program, char separa
     const eai_command *command = eai_project_find_command(project, argv[0]);
     if (!command)
         return refuse_unknown_command(project, program, argv[0]);
-    return run_named(program, separator, command, argc - 1, argv + 1);
+    char *full = eai_asprintf("%s%c%s", program, separator, command->name);
+    if (!full)
+        return report(eai_error_set(&err, EAI_ERR_NOMEM, "no memory for a name"), &err);
+    int code = eai_command_run(full, project, command, argc - 1, argv + 1);
+    eai_free(full);
+    return code;
 }
 
 int eai_project_main(const eai_project *project, int argc, char **argv)

@@ -809,3 +809,48 @@ for name, c in configs.items():
     put("options_config", name, json.dumps(c).encode())
 for n in (0, 1, 30, 60):
     put("options_config", f"cut_at_{n}", json.dumps(configs["whole"]).encode()[:n])
+
+# --- document: the format's letter, then the file ---
+
+laughs = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(7))
+documents = {
+    "j_whole": 'j{"a": [1, 2.5, -3e-7, true, null, "t\\u00e9\\n\\"x\\""], "b": {"c": {}, "d": []}}',
+    "j_twice": 'j{"a": 1, "a": 2}',
+    "j_cut": 'j{"a": [1, {"b": ',
+    "j_big": "j[99999999999999999999, 1e999]",
+    "j_deep": "j" + "[" * 80 + "]" * 80,
+    "j_text_nul": 'j"a\\u0000b"',
+    "y_whole": "y# c\na: &x {b: 1, c: [2, 0x1F, 0o17, .5, 1e3, ~]}\nd:\n  <<: *x\n  b: \"two\\x41\"\n"
+               "e: |\n  text\n  more\nf: !!str 5\ng: .inf\n",
+    "y_alias_itself": "ya: &x [*x]\n",
+    "y_no_anchor": "ya: *x\n",
+    "y_laughs": "y" + laughs,
+    "y_two_documents": "ya: 1\n---\nb: 2\n",
+    "y_key_list": "y? [a]\n: 1\n",
+    "y_merge_list": "ya: &x {k: 1}\nb: &y {l: 2}\nc:\n  <<: [*x, *y]\n  <<: *x\n",
+    "y_tab": "ya:\n\tb: 1\n",
+    "y_tag": "ya: !thing 1\nb: !!int x\n",
+    "y_empty": "y# nothing\n",
+    "y_cut": 'ya: "open',
+    "y_deep": "y" + "[" * 80 + "]" * 80,
+    "t_whole": 't# c\na = 1\nb.c = "x\\u00e9\\t"\n[d.e]\nf = [1, 2.5, {g = true, h.i = 0xff}]\n[[j]]\n'
+               'k = 1979-05-27T07:32:00.5Z\n[[j]]\nl = """a\\\n   b"""\nm = \'\'\'x\'y\'\'\'\nn = -inf\n',
+    "t_twice": "t[a]\nb = 1\n[a]\nc = 2\n",
+    "t_dotted_again": "t[a.b.c]\nz = 9\n[a]\nb.c.t = 1\n",
+    "t_closed": "ta = {b = 1}\n[a.c]\n",
+    "t_array_closed": "ta = [1]\n[[a]]\n",
+    "t_cut_text": 'ta = "x',
+    "t_cut_list": "ta = [1, 2",
+    "t_date": "ta = 2023-02-30\n",
+    "t_number": "ta = 0_1\n",
+    "t_deep": "ta = " + "[" * 80 + "]" * 80,
+    "t_key_quoted": "t\"\" = 1\n\"a.b\".'c d' = 2\n",
+    "t_underscores": "ta = 1_000.5_0e+1_0\nb = 0b1_0\n",
+    "t_crlf": 'ta = 1\r\nb = """\r\nx\r\n"""\r\n',
+    "t_control": 'ta = "\x01"\n',
+    "t_bom": "t\ufeffa = 1\n",
+}
+for name, text_of_file in documents.items():
+    put("document", name, text_of_file.encode())
+put("document", "t_not_utf8", b'ta = "\xff"')

@@ -1,6 +1,6 @@
-/* What is written from an options table: the help, the effective values as JSON, and the name that
- * somebody may have meant. Start at eai_options_help(). */
-#include "base/options_internal.h"
+/* What is written from an options table: the help, and values as a document. Start at
+ * eai_options_help(). */
+#include "config/options_internal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -35,70 +35,20 @@ const char *options__allowed_range(char buf[OPTIONS_RANGE_MAX], const eai_option
     return buf;
 }
 
-/* ---- Spelling -------------------------------------------------------------------------------- */
-
-/* The optimal string alignment distance: the usual table of prefixes against prefixes, of which
- * three rows are enough, with the extra step that two swapped neighbours cost one. */
-size_t options__distance(const char *a, const char *b)
-{
-    enum { LONGEST = 64 };
-    size_t rows[3][LONGEST + 1];
-    size_t n = strlen(a);
-    size_t m = strlen(b);
-
-    if (n > LONGEST || m > LONGEST)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= m; j++)
-        rows[0][j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        const size_t *before = rows[(i + 1) % 3]; /* row i - 2 */
-        const size_t *above = rows[(i - 1) % 3];
-        size_t *row = rows[i % 3];
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
-            if (above[j] + 1 < best)
-                best = above[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                before[j - 2] + 1 < best)
-                best = before[j - 2] + 1;
-            row[j] = best;
-        }
-    }
-    return rows[n % 3][m];
-}
-
-size_t options__tolerance(const char *word)
-{
-    size_t third = strlen(word) / 3;
-
-    return third > 1 ? third : 1;
-}
-
-const char *eai_did_you_mean(const char *word, const char *const *candidates, size_t n)
-{
-    size_t best = options__tolerance(word) + 1;
-    const char *nearest = NULL;
-
-    for (size_t i = 0; i < n; i++) {
-        size_t distance = options__distance(word, candidates[i]);
-        if (distance < best) {
-            best = distance;
-            nearest = candidates[i];
-        }
-    }
-    return nearest;
-}
-
 /* ---- Help ------------------------------------------------------------------------------------ */
 
 static const eai_option general_options[] = {
-    {"config", 0, EAI_OPT_PATH, 0, NULL, "FILE", "read options from a JSON file",
+    {"config", 0, EAI_OPT_PATH, 0, NULL, "FILE",
+     "read options from a YAML, TOML or JSON file; may be repeated", .group = "General"},
+    {"config-profile", 0, EAI_OPT_STRING, 0, NULL, "NAME", "use this one of the file's profiles",
      .group = "General"},
-    {"print-config", 0, EAI_OPT_FLAG, 0, NULL, NULL, "print the effective options as JSON and stop",
+    {"set", 0, EAI_OPT_STRING, 0, NULL, "KEY=VALUE",
+     "set an option by its name in files, such as adapter.rank=8; may be repeated",
      .group = "General"},
+    {"print-config", 0, EAI_OPT_FLAG, 0, NULL, "[=FORMAT]",
+     "print the effective options as json, yaml or toml and stop", .group = "General"},
+    {"origin", 0, EAI_OPT_FLAG, 0, NULL, NULL,
+     "with --print-config: also where each value comes from", .group = "General"},
     {"log-level", 0, EAI_OPT_ENUM, 0, "warn", "LEVEL", "how much to log on standard error",
      .choices = "error|warn|info|debug|trace", .group = "General"},
     {"verbose", 'v', EAI_OPT_FLAG, 0, NULL, NULL, "log what is done, as --log-level info does",
@@ -133,7 +83,7 @@ static void add_left(eai_strbuf *b, const eai_option *o)
         eai_strbuf_text(b, "      ");
     eai_strbuf_printf(b, "--%s%s", on ? "[no-]" : "", o->name);
     if (o->value_name)
-        eai_strbuf_printf(b, " %s", o->value_name);
+        eai_strbuf_printf(b, "%s%s", o->value_name[0] == '[' ? "" : " ", o->value_name);
     else if (o->type != EAI_OPT_FLAG)
         eai_strbuf_text(b, " VALUE");
 }
@@ -154,7 +104,8 @@ static void add_right(eai_strbuf *b, const eai_option *o)
     if (o->required)
         eai_strbuf_text(b, " (required)");
     else if (o->default_value && o->default_value[0] && o->type != EAI_OPT_FLAG)
-        eai_strbuf_printf(b, " [%s]", o->default_value);
+        eai_strbuf_printf(b, " [%s%s%s]", o->default_value, o->unit ? " " : "",
+                          o->unit ? o->unit : "");
     else if (o->type == EAI_OPT_FLAG && is_true(o->default_value))
         eai_strbuf_text(b, " [on]");
 }
@@ -228,8 +179,9 @@ static const eai_option *row_at(const eai_option *table, size_t n, size_t i)
 }
 
 /* The column of the help texts: behind the widest left part that is not too wide; 0: no memory. */
-static size_t find_indent(const eai_option *table, size_t n, eai_strbuf *left)
+static size_t find_indent(const eai_option *table, size_t n, size_t width, eai_strbuf *left)
 {
+    size_t most = width / 2 < MAX_LEFT ? width / 2 : MAX_LEFT;
     size_t indent = 0;
     const eai_option *o;
 
@@ -239,10 +191,10 @@ static size_t find_indent(const eai_option *table, size_t n, eai_strbuf *left)
         if (left->status != EAI_OK)
             return 0;
         size_t wide = columns(eai_strbuf_get(left), left->length) + 2;
-        if (wide > indent && wide <= MAX_LEFT)
+        if (wide > indent && wide <= most)
             indent = wide;
     }
-    return indent ? indent : MAX_LEFT;
+    return indent ? indent : most;
 }
 
 /* True when an earlier row has the same group, whose rows are then already out. */
@@ -267,7 +219,7 @@ char *eai_options_help(const eai_option *table, int width)
 
     while (table[n].type != EAI_OPT_END)
         n++;
-    size_t indent = find_indent(table, n, &left);
+    size_t indent = find_indent(table, n, wide, &left);
     bool ok = indent > 0;
     for (size_t i = 0; ok && (o = row_at(table, n, i)) != NULL; i++) {
         if (group_was_seen(table, n, i))
@@ -288,53 +240,139 @@ char *eai_options_help(const eai_option *table, int width)
     return help;
 }
 
-/* ---- Values as JSON -------------------------------------------------------------------------- */
+/* ---- Values as a document -------------------------------------------------------------------- */
 
-static void add_value(eai_strbuf *b, const eai_option *o, const void *args)
+/* The field's value as one of a document. */
+static void take_field(eai_value *v, const eai_option *o, const void *args)
 {
     const void *field = (const char *)args + o->offset;
-    bool flag;
-    int64_t integer;
-    double real;
-    const char *text;
+    const char *text = NULL;
 
     switch (o->type) {
     case EAI_OPT_FLAG:
-        memcpy(&flag, field, sizeof(flag));
-        eai_strbuf_text(b, flag ? "true" : "false");
+        v->kind = EAI_VALUE_BOOL;
+        memcpy(&v->boolean, field, sizeof(v->boolean));
         break;
     case EAI_OPT_INT:
-        memcpy(&integer, field, sizeof(integer));
-        eai_strbuf_printf(b, "%" PRId64, integer);
+        v->kind = EAI_VALUE_INT;
+        memcpy(&v->integer, field, sizeof(v->integer));
         break;
     case EAI_OPT_FLOAT:
-        memcpy(&real, field, sizeof(real));
-        eai_strbuf_json_number(b, real);
+        v->kind = EAI_VALUE_FLOAT;
+        memcpy(&v->real, field, sizeof(v->real));
         break;
-    case EAI_OPT_STRING:
-    case EAI_OPT_PATH:
-    case EAI_OPT_ENUM:
+    default:
         memcpy(&text, field, sizeof(text));
-        eai_strbuf_json_string(b, text);
-        break;
-    case EAI_OPT_END:
-        break;
+        v->kind = text ? EAI_VALUE_TEXT : EAI_VALUE_NULL;
+        v->text = text;
+        v->length = text ? strlen(text) : 0;
     }
 }
 
-char *eai_options_to_json(const eai_option *table, const void *args)
+/* A new last child. */
+static eai_value *add_child(eai_arena *a, eai_value *parent, const char *key)
 {
-    eai_strbuf b = EAI_STRBUF_INIT(16 * TEXT_MAX);
+    eai_value *v = eai_arena_zeroed(a, 1, sizeof(*v));
+    char *copy = eai_arena_strdup(a, key);
 
-    eai_strbuf_char(&b, '{');
-    for (const eai_option *o = table; o->type != EAI_OPT_END; o++) {
-        eai_strbuf_text(&b, o == table ? "\n  " : ",\n  ");
-        eai_strbuf_json_string(&b, o->name);
-        eai_strbuf_text(&b, ": ");
-        add_value(&b, o, args);
-    }
-    eai_strbuf_text(&b, "\n}");
-    char *json = eai_strbuf_take(&b, NULL);
+    if (!v || !copy)
+        return NULL;
+    v->key = copy;
+    v->key_length = strlen(copy);
+    if (parent->last)
+        parent->last->next = v;
+    else
+        parent->first = v;
+    parent->last = v;
+    parent->n++;
+    return v;
+}
+
+/* The table below root that stands for a section; root itself for "". */
+static eai_value *section_table(eai_arena *a, eai_value *root, const char *section)
+{
+    if (*section == '\0')
+        return root;
+    for (eai_value *v = root->first; v; v = v->next)
+        if (strcmp(v->key, section) == 0)
+            return v;
+    eai_value *table = add_child(a, root, section);
+    if (table)
+        table->kind = EAI_VALUE_TABLE;
+    return table;
+}
+
+/* What the help says of an option, in one line of the arena. */
+static const char *describe(eai_arena *a, const eai_option *o)
+{
+    eai_strbuf b = EAI_STRBUF_INIT(TEXT_MAX);
+
+    add_right(&b, o);
+    const char *text = b.status == EAI_OK ? eai_arena_strdup(a, eai_strbuf_get(&b)) : NULL;
     eai_strbuf_deinit(&b);
-    return json;
+    return text;
+}
+
+/* One option into its section's table. In JSON the comment becomes a member. */
+static bool add_option(eai_arena *a, eai_value *root, const eai_option *o, const void *args,
+                       const eai_option_set *set, bool describe_rows, eai_document_format format)
+{
+    char buf[OPTIONS_SECTION_MAX];
+    eai_value *table = section_table(a, root, options__section(buf, o));
+    eai_value *v = table ? add_child(a, table, o->name) : NULL;
+    const char *comment = set ? eai_options_origin(set, o->name) : NULL;
+
+    if (!v)
+        return false;
+    if (describe_rows)
+        comment = describe(a, o);
+    if (describe_rows && !comment)
+        return false;
+    if (comment && format == EAI_DOCUMENT_JSON) {
+        v->kind = EAI_VALUE_TABLE;
+        eai_value *value = add_child(a, v, "value");
+        eai_value *origin = value ? add_child(a, v, set ? "origin" : "help") : NULL;
+        if (!origin)
+            return false;
+        origin->kind = EAI_VALUE_TEXT;
+        origin->text = comment;
+        origin->length = strlen(comment);
+        v = value;
+    } else {
+        v->comment = comment;
+    }
+    take_field(v, o, args);
+    return true;
+}
+
+static char *to_text(const eai_option *table, const void *args, const eai_option_set *set,
+                     bool describe_rows, eai_document_format format)
+{
+    eai_arena *a = eai_arena_create(0);
+    eai_value root = {.kind = EAI_VALUE_TABLE};
+    bool ok = a != NULL;
+
+    for (const eai_option *o = table; ok && o->type != EAI_OPT_END; o++)
+        ok = add_option(a, &root, o, args, set, describe_rows, format);
+    char *text = ok ? eai_value_to_text(&root, format) : NULL;
+    eai_arena_free(a);
+    return text;
+}
+
+char *eai_options_to_text(const eai_option *table, const void *args, const eai_option_set *set,
+                          eai_document_format format)
+{
+    eai_error err = EAI_ERROR_INIT;
+    options_parser p = {.args = NULL, .err = &err};
+    char *text = NULL;
+
+    if (args)
+        return to_text(table, args, set, false, format);
+    eai_status st = options__create_set(&p.set, table, 0, &err);
+    p.args = eai_alloc_zeroed(1, options__args_bytes(table));
+    if (st == EAI_OK && p.args && options__apply_defaults(&p) == EAI_OK)
+        text = to_text(table, p.args, NULL, true, format);
+    eai_free(p.args);
+    eai_option_set_free(p.set);
+    return text;
 }

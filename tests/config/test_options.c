@@ -41,6 +41,8 @@ static const eai_option table[] = {
     {"packing", 0, EAI_OPT_FLAG, ARG(packing), "true", NULL, "pack short rows into one sequence"},
     {0}};
 
+static const eai_options_scope scope = {.env_prefix = "EAITEST"};
+
 /* argv is not const, literals are: nobody writes through this. */
 static char *W(const char *text)
 {
@@ -62,7 +64,7 @@ static int count(char **words)
 static eai_status parse(eai_option_set **set, args *a, char **words, eai_error *err)
 {
     memset(a, 0xee, sizeof(*a)); /* nothing may be left of this */
-    return eai_options_parse(set, a, table, "EAITEST", count(words), words, err);
+    return eai_options_parse(set, a, table, &scope, count(words), words, err);
 }
 
 static void assert_refused(char **words, eai_status code, const char *message)
@@ -229,15 +231,20 @@ static void test_bad_default(void **state)
 
 static char *folder;
 
-/* Writes `json` to a file in the folder; borrowed, static. */
-static const char *config(const char *json)
+/* Writes a file in the folder; its path is borrowed, static. */
+static const char *file(const char *name, const char *text)
 {
     static char path[512];
     eai_error err = EAI_ERROR_INIT;
 
-    snprintf(path, sizeof(path), "%s/c.json", folder);
-    assert_ok(eai_fs_write_atomic(path, json, strlen(json), &err), &err);
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    assert_ok(eai_fs_write_atomic(path, text, strlen(text), &err), &err);
     return path;
+}
+
+static const char *config(const char *json)
+{
+    return file("c.json", json);
 }
 
 static void test_precedence(void **state)
@@ -264,7 +271,7 @@ static void test_precedence(void **state)
     assert_string_equal(a.dtype, "f32");
     assert_null(a.note);
     assert_int_equal(a.seed, 7);
-    snprintf(origin, sizeof(origin), "config %s", path);
+    snprintf(origin, sizeof(origin), "config %s:1", path);
     assert_string_equal(eai_options_origin(set, "data"), origin);
     assert_string_equal(eai_options_origin(set, "rank"), "command line");
     assert_string_equal(eai_options_origin(set, "learning-rate"),
@@ -294,7 +301,7 @@ static void assert_config_refused(const char *json, eai_status code, const char 
     char message[1024];
     const char *path = config(json);
 
-    snprintf(message, sizeof(message), "config '%s': %s", path, tail);
+    snprintf(message, sizeof(message), "config %s:1: %s", path, tail);
     assert_refused(WORDS(W("--config"), W(path)), code, message);
 }
 
@@ -332,12 +339,12 @@ static void test_bad_config_files(void **state)
     assert_config_refused("{\"resume\": 1}", EAI_ERR_ARGUMENT,
                           "key 'resume': 1 is not true or false");
     assert_config_refused("{\"data\": [1,2]}", EAI_ERR_ARGUMENT,
-                          "key 'data': [1,2] is not a text in quotes");
+                          "key 'data': a list is not a text in quotes");
     assert_config_refused("{\"dtype\": \"f64\"}", EAI_ERR_ARGUMENT,
                           "key 'dtype': 'f64' is not one of f32, bf16");
     assert_config_refused("{\"learning-rate\": 1, \"learning_rate\": 2}", EAI_ERR_ARGUMENT,
                           "key 'learning_rate' is there twice");
-    assert_config_refused("[1]", EAI_ERR_FORMAT, "not an object of options");
+    assert_config_refused("[1]", EAI_ERR_ARGUMENT, "the file is no table of options");
     assert_config_broken("{\"rank\": 8,\n \"seed\": 1,\n}",
                          ":3:1: no valid JSON: string or '}' expected near '}'");
     assert_config_broken("", ":1:0: no valid JSON: ");
@@ -355,27 +362,35 @@ static void test_bad_config_files(void **state)
 
 static const char expected_help[] =
     "Options:\n"
-    "  -d, --data DIR         folder with train.jsonl (required)\n"
-    "      --note TEXT        what to remember about this run\n"
-    "      --dtype TYPE       type of the activations: f32, bf16 [bf16]\n"
-    "      --seed N           seed of all random numbers\n"
-    "      --learning-rate X  step size of the optimizer at its highest, which is\n"
-    "                         reached after the warm-up and falls later, at least 0\n"
-    "                         [2e-4]\n"
-    "  -R, --resume           continue from the last checkpoint\n"
-    "      --[no-]packing     pack short rows into one sequence [on]\n"
+    "  -d, --data DIR             folder with train.jsonl (required)\n"
+    "      --note TEXT            what to remember about this run\n"
+    "      --dtype TYPE           type of the activations: f32, bf16 [bf16]\n"
+    "      --seed N               seed of all random numbers\n"
+    "      --learning-rate X      step size of the optimizer at its highest, which is\n"
+    "                             reached after the warm-up and falls later, at least\n"
+    "                             0 [2e-4]\n"
+    "  -R, --resume               continue from the last checkpoint\n"
+    "      --[no-]packing         pack short rows into one sequence [on]\n"
     "\n"
     "Adapter:\n"
-    "  -r, --rank N           rank of the adapters, 1 to 256 [8]\n"
-    "      --ratio VALUE      a share, 0 to 1\n"
+    "  -r, --rank N               rank of the adapters, 1 to 256 [8]\n"
+    "      --ratio VALUE          a share, 0 to 1\n"
     "\n"
     "General:\n"
-    "      --config FILE      read options from a JSON file\n"
-    "      --print-config     print the effective options as JSON and stop\n"
-    "      --log-level LEVEL  how much to log on standard error: error, warn, info,\n"
-    "                         debug, trace [warn]\n"
-    "  -v, --verbose          log what is done, as --log-level info does\n"
-    "  -h, --help             show this help\n";
+    "      --config FILE          read options from a YAML, TOML or JSON file; may be\n"
+    "                             repeated\n"
+    "      --config-profile NAME  use this one of the file's profiles\n"
+    "      --set KEY=VALUE        set an option by its name in files, such as\n"
+    "                             adapter.rank=8; may be repeated\n"
+    "      --print-config[=FORMAT]\n"
+    "                             print the effective options as json, yaml or toml\n"
+    "                             and stop\n"
+    "      --origin               with --print-config: also where each value comes\n"
+    "                             from\n"
+    "      --log-level LEVEL      how much to log on standard error: error, warn,\n"
+    "                             info, debug, trace [warn]\n"
+    "  -v, --verbose              log what is done, as --log-level info does\n"
+    "  -h, --help                 show this help\n";
 
 static void test_help(void **state)
 {
@@ -402,19 +417,27 @@ static void test_help(void **state)
     help = eai_options_help(wide, 60);
     assert_string_equal(help, "Options:\n"
                               "      --a-name-of-an-option-beyond-all-bounds TEXT\n"
-                              "                         gr\xc3\xb6\xc3\x9f"
+                              "                             gr\xc3\xb6\xc3\x9f"
                               "er\n"
-                              "  -c, --config VALUE     one of its own\n"
+                              "  -c, --config VALUE         one of its own\n"
                               "\n"
                               "General:\n"
-                              "      --print-config     print the effective options as JSON\n"
-                              "                         and stop\n"
-                              "      --log-level LEVEL  how much to log on standard error:\n"
-                              "                         error, warn, info, debug, trace\n"
-                              "                         [warn]\n"
-                              "  -v, --verbose          log what is done, as --log-level\n"
-                              "                         info does\n"
-                              "  -h, --help             show this help\n");
+                              "      --config-profile NAME  use this one of the file's\n"
+                              "                             profiles\n"
+                              "      --set KEY=VALUE        set an option by its name in\n"
+                              "                             files, such as adapter.rank=8;\n"
+                              "                             may be repeated\n"
+                              "      --print-config[=FORMAT]\n"
+                              "                             print the effective options as\n"
+                              "                             json, yaml or toml and stop\n"
+                              "      --origin               with --print-config: also where\n"
+                              "                             each value comes from\n"
+                              "      --log-level LEVEL      how much to log on standard\n"
+                              "                             error: error, warn, info,\n"
+                              "                             debug, trace [warn]\n"
+                              "  -v, --verbose              log what is done, as\n"
+                              "                             --log-level info does\n"
+                              "  -h, --help                 show this help\n");
     eai_free(help);
 }
 
@@ -450,36 +473,47 @@ static void test_wants(void **state)
     assert_true(eai_options_wants_help(1, WORDS(W("-h"))));
     assert_false(eai_options_wants_help(2, WORDS(W("--"), W("--help"))));
     assert_false(eai_options_wants_help(0, NULL));
-    assert_true(eai_options_wants_print_config(1, WORDS(W("--print-config"))));
-    assert_false(eai_options_wants_print_config(2, WORDS(W("--"), W("--print-config"))));
 }
 
-/* What --print-config prints is a config file that gives the same values. */
-static void test_json_round_trip(void **state)
+/* What --print-config prints is a configuration file that gives the same values, in each format. */
+static void test_printed_round_trip(void **state)
 {
-    eai_error err = EAI_ERROR_INIT;
-    eai_option_set *set = NULL;
-    eai_option_set *set2 = NULL;
-    args a;
-    args b;
+    static const char *const words_of[] = {"--print-config", "--print-config=yaml",
+                                           "--print-config=toml"};
+    static const char *const names[] = {"c.json", "c.yaml", "c.toml"};
     (void)state;
 
-    char *words[] = {W("--data"), W("a \"b\"\\\n\t\x01\xc3\xa9"), W("--learning-rate"), W("0.1"),
-                     W("--seed"), W("-9223372036854775808"),      W("--no-packing"),    NULL};
-    assert_ok(parse(&set, &a, words, &err), &err);
-    char *json = eai_options_to_json(table, &a);
-    assert_string_equal(json, "{\n  \"data\": \"a \\\"b\\\"\\\\\\n\\t\\u0001\xc3\xa9\",\n"
-                              "  \"note\": null,\n  \"rank\": 8,\n  \"dtype\": \"bf16\",\n"
-                              "  \"seed\": -9223372036854775808,\n  \"learning-rate\": 0.1,\n"
-                              "  \"ratio\": 0,\n  \"resume\": false,\n  \"packing\": false\n}");
-    assert_ok(parse(&set2, &b, WORDS(W("--config"), W(config(json))), &err), &err);
-    assert_string_equal(a.data, b.data);
-    assert_int_equal(a.seed, b.seed);
-    assert_true(a.learning_rate == b.learning_rate);
-    assert_false(b.packing);
-    eai_free(json);
-    eai_option_set_free(set);
-    eai_option_set_free(set2);
+    for (int i = 0; i < 3; i++) {
+        eai_error err = EAI_ERROR_INIT;
+        eai_option_set *set = NULL;
+        eai_option_set *set2 = NULL;
+        char *text = NULL;
+        args a;
+        args b;
+        char *words[] = {
+            W("--data"), W("a \"b\"\\\n\t\x01\xc3\xa9"), W("--learning-rate"), W("0.1"),
+            W("--seed"), W("-9223372036854775808"),      W("--no-packing"),    W(words_of[i]),
+            NULL};
+        assert_ok(parse(&set, &a, words, &err), &err);
+        assert_true(eai_options_print(&text, set, &a));
+        assert_ok(parse(&set2, &b, WORDS(W("--config"), W(file(names[i], text))), &err), &err);
+        assert_string_equal(a.data, b.data);
+        assert_null(b.note);
+        assert_int_equal(a.seed, b.seed);
+        assert_true(a.learning_rate == b.learning_rate);
+        assert_false(b.packing);
+        if (i == 0)
+            assert_string_equal(
+                text,
+                "{\n  \"data\": \"a \\\"b\\\"\\\\\\n\\t\\u0001\xc3\xa9\",\n"
+                "  \"note\": null,\n  \"adapter\": {\n    \"rank\": 8,\n    \"ratio\": 0.0\n  },\n"
+                "  \"dtype\": \"bf16\",\n  \"seed\": -9223372036854775808,\n"
+                "  \"learning-rate\": 0.1,\n  \"resume\": false,\n  \"packing\": false\n}\n");
+        eai_free(text);
+        assert_false(eai_options_print(&text, set2, &b));
+        eai_option_set_free(set);
+        eai_option_set_free(set2);
+    }
 }
 
 static void test_did_you_mean(void **state)
@@ -510,11 +544,13 @@ static eai_status parse_all(void *ud, eai_error *err)
     if (st != EAI_OK)
         return st;
     char *help = eai_options_help(table, 80);
-    char *json = eai_options_to_json(table, &a);
-    if (!help || !json)
+    char *yaml = eai_options_to_text(table, &a, set, EAI_DOCUMENT_YAML);
+    char *template = eai_options_to_text(table, NULL, NULL, EAI_DOCUMENT_JSON);
+    if (!help || !yaml || !template)
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for texts");
     eai_free(help);
-    eai_free(json);
+    eai_free(yaml);
+    eai_free(template);
     eai_option_set_free(set);
     return st;
 }
@@ -547,7 +583,7 @@ int main(void)
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_bad_default),
         cmocka_unit_test(test_precedence),   cmocka_unit_test(test_bad_config_files),
         cmocka_unit_test(test_help),         cmocka_unit_test(test_log_level),
-        cmocka_unit_test(test_wants),        cmocka_unit_test(test_json_round_trip),
+        cmocka_unit_test(test_wants),        cmocka_unit_test(test_printed_round_trip),
         cmocka_unit_test(test_did_you_mean), cmocka_unit_test(test_torture),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,0 +1,210 @@
+/* `efficientai config check | template | convert`: configuration files of the projects, see
+ * include/efficientai/options.h for what they say. */
+#include <stddef.h>
+#include <string.h>
+
+#include <efficientai/alloc.h>
+#include <efficientai/document.h>
+#include <efficientai/fs.h>
+
+#include "catalog.h"
+
+#include "base/banned.h"
+
+#define MAX_BYTES ((size_t)1 << 20)
+
+/* The n operands that a command takes; *out is borrowed. */
+static eai_status take_operands(const char *const **out, const eai_command_context *ctx, int n,
+                                const char *wanted, eai_error *err)
+{
+    int given = eai_options_operands(ctx->set, out);
+
+    if (given != n)
+        return eai_error_set(err, EAI_ERR_USAGE, "%s takes %s, not %d word%s", ctx->program, wanted,
+                             given, given == 1 ? "" : "s");
+    return EAI_OK;
+}
+
+/* ---- check -------------------------------------------------------------------------------------
+ */
+
+typedef struct check_args {
+    const char *project;
+} check_args;
+
+static const eai_option check_options[] = {
+    {.name = "project",
+     .key = 'p',
+     .type = EAI_OPT_STRING,
+     .offset = offsetof(check_args, project),
+     .default_value = "lora-finetuning-mlx",
+     .value_name = "NAME",
+     .help = "whose options the file is about"},
+    {0},
+};
+
+static void print_fault(void *ud, const char *message)
+{
+    fprintf(ud, "%s\n", message);
+}
+
+static eai_status check_file(const char *path, const eai_project *project,
+                             const eai_command_context *ctx, eai_error *err)
+{
+    size_t n_faults = 0;
+    size_t n = 0;
+
+    while (project->commands[n].name)
+        n++;
+    eai_options_command *commands = eai_alloc_zeroed(n + 1, sizeof(*commands));
+    if (!commands)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the options");
+    for (size_t i = 0; i < n; i++)
+        commands[i] =
+            (eai_options_command){project->commands[i].name, project->commands[i].options};
+    eai_options_scope scope = {.project = project->name, .commands = commands};
+    eai_status st = eai_options_check_file(&n_faults, path, &scope, print_fault, ctx->out, err);
+    eai_free(commands);
+    if (st == EAI_OK && n_faults > 0)
+        return eai_error_set(err, EAI_ERR_ARGUMENT, "%zu fault%s in '%s'", n_faults,
+                             n_faults == 1 ? "" : "s", path);
+    if (st == EAI_OK)
+        fprintf(ctx->out, "%s: no fault\n", path);
+    return st;
+}
+
+static eai_status cmd_check(const eai_command_context *ctx, const void *args, eai_error *err)
+{
+    const check_args *a = args;
+    const char *const *operands;
+    const eai_project *project = NULL;
+
+    EAI_TRY(take_operands(&operands, ctx, 1, "one FILE", err));
+    EAI_TRY(catalog_open_project(&project, a->project, err));
+    return check_file(operands[0], project, ctx, err);
+}
+
+/* ---- template ----------------------------------------------------------------------------------
+ */
+
+typedef struct format_args {
+    const char *format;
+    const char *output;
+} format_args;
+
+#define FORMAT_OPTION                                                                              \
+    {                                                                                              \
+        .name = "format", .key = 'f', .type = EAI_OPT_ENUM,                                        \
+        .offset = offsetof(format_args, format), .default_value = "yaml", .value_name = "FORMAT",  \
+        .choices = "json|yaml|toml", .help = "of what is printed"                                  \
+    }
+
+static const eai_option template_options[] = {FORMAT_OPTION, {0}};
+
+static eai_document_format format_of(const char *name)
+{
+    return *name == 'j' ? EAI_DOCUMENT_JSON : *name == 'y' ? EAI_DOCUMENT_YAML : EAI_DOCUMENT_TOML;
+}
+
+static eai_status print_template(const eai_project *project, const char *command,
+                                 const char *format, const eai_command_context *ctx, eai_error *err)
+{
+    const eai_command *k = eai_project_find_command(project, command);
+
+    if (!k || !k->options)
+        return eai_error_set(err, EAI_ERR_NOT_FOUND, "%s has no command '%s' with options",
+                             project->name, command);
+    char *text = eai_options_to_text(k->options, NULL, NULL, format_of(format));
+    if (!text)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a template");
+    fputs(text, ctx->out);
+    eai_free(text);
+    return EAI_OK;
+}
+
+/* "project:command" */
+static eai_status cmd_template(const eai_command_context *ctx, const void *args, eai_error *err)
+{
+    const format_args *a = args;
+    const char *const *operands;
+    const eai_project *project = NULL;
+
+    EAI_TRY(take_operands(&operands, ctx, 1, "one PROJECT:COMMAND", err));
+    size_t n = strcspn(operands[0], ":");
+    if (operands[0][n] == '\0')
+        return eai_error_set(err, EAI_ERR_USAGE,
+                             "'%s': wanted is PROJECT:COMMAND, such as lora-finetuning-mlx:train",
+                             operands[0]);
+    char *name = eai_strndup(operands[0], n);
+    eai_status st = name ? catalog_open_project(&project, name, err)
+                         : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a name");
+    if (st == EAI_OK)
+        st = print_template(project, operands[0] + n + 1, a->format, ctx, err);
+    eai_free(name);
+    return st;
+}
+
+/* ---- convert -----------------------------------------------------------------------------------
+ */
+
+static const eai_option convert_options[] = {
+    FORMAT_OPTION,
+    {.name = "output",
+     .key = 'o',
+     .type = EAI_OPT_PATH,
+     .offset = offsetof(format_args, output),
+     .value_name = "FILE",
+     .help = "write this file instead of standard output"},
+    {0},
+};
+
+static eai_status cmd_convert(const eai_command_context *ctx, const void *args, eai_error *err)
+{
+    const format_args *a = args;
+    const char *const *operands;
+    eai_document *d = NULL;
+
+    EAI_TRY(take_operands(&operands, ctx, 1, "one FILE", err));
+    EAI_TRY(eai_document_load(&d, operands[0], MAX_BYTES, err));
+    const eai_value *root = eai_document_root(d);
+    eai_status st = EAI_OK;
+    char *text = NULL;
+    if (strcmp(a->format, "toml") == 0 && root->kind != EAI_VALUE_TABLE)
+        st = eai_error_set(err, EAI_ERR_ARGUMENT, "'%s' holds %s; a TOML file is a table",
+                           operands[0], eai_value_kind_name(root->kind));
+    if (st == EAI_OK) {
+        text = eai_value_to_text(root, format_of(a->format));
+        if (!text)
+            st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for '%s'", operands[0]);
+        else if (a->output)
+            st = eai_fs_write_atomic(a->output, text, strlen(text), err);
+        else
+            fputs(text, ctx->out);
+    }
+    eai_free(text);
+    eai_document_free(d);
+    return st;
+}
+
+/* ---- The group ---------------------------------------------------------------------------------
+ */
+
+static const eai_command commands[] = {
+    {"check", "name every fault of a configuration file", check_options, sizeof(check_args),
+     cmd_check, "FILE",
+     "Each of the file's profiles is checked, with the options of every command of the project."},
+    {"template", "a configuration file with every option of a command, its default and its meaning",
+     template_options, sizeof(format_args), cmd_template, "PROJECT:COMMAND", NULL},
+    {"convert", "rewrite a file as JSON, YAML or TOML", convert_options, sizeof(format_args),
+     cmd_convert, "FILE", "Comments are not kept; TOML has no null, so nulls are left out."},
+    {0},
+};
+
+const eai_project group_config = {
+    .abi = EAI_PROJECT_ABI,
+    .size = sizeof(eai_project),
+    .name = "config",
+    .version = EAI_VERSION,
+    .summary = "configuration files",
+    .commands = commands,
+};
