@@ -7,19 +7,19 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#ifdef __APPLE__
-#include <mach-o/dyld.h>
-#endif
 
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
 #include <efficientai/log.h>
 
+#include "places.h"
+
 #include "base/banned.h"
 
 const eai_command *const core_commands[] = {
-    &command_tokenize, &command_logits, &command_info, &command_completion, NULL,
+    &command_info,        &command_doctor,     &command_projects,
+    &command_new_project, &command_test,       &command_tokenize,
+    &command_logits,      &command_completion, NULL,
 };
 
 const eai_project *const core_groups[] = {
@@ -72,42 +72,14 @@ const eai_project *catalog_find_project(const catalog *c, const char *name)
 
 /* ---- Plugins --------------------------------------------------------------------------------- */
 
-/* The path of this program in buf, links followed; false when the system does not tell. */
-static bool executable_path(char *buf, size_t n)
-{
-#ifdef __APPLE__
-    uint32_t size = (uint32_t)n;
-    if (_NSGetExecutablePath(buf, &size) != 0)
-        return false;
-    char *real = realpath(buf, NULL);
-    bool fits = real && strlen(real) < n;
-    if (fits)
-        memcpy(buf, real, strlen(real) + 1);
-    free(real);
-    return fits;
-#else
-    ssize_t length = readlink("/proc/self/exe", buf, n - 1);
-    if (length < 0)
-        return false;
-    buf[length] = '\0';
-    return true;
-#endif
-}
-
 /* PREFIX/lib/efficientai/plugins for PREFIX/bin/efficientai, when that folder is there. New memory.
  */
 static char *installed_plugins(void)
 {
-    char path[4096];
-    if (!executable_path(path, sizeof(path)))
-        return NULL;
-    for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(path, '/');
-        if (!slash)
-            return NULL;
-        *slash = '\0';
-    }
-    char *folder = eai_path_join(path, "lib/efficientai/plugins");
+    char *prefix = places_prefix();
+    char *folder = prefix ? eai_path_join(prefix, "lib/efficientai/plugins") : NULL;
+
+    eai_free(prefix);
     if (folder && !eai_fs_is_folder(folder)) {
         eai_free(folder);
         folder = NULL;

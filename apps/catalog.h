@@ -10,8 +10,12 @@
 
 /* The commands in apps/commands/, each defined in the file of its name. */
 extern const eai_command command_completion;
+extern const eai_command command_doctor;
 extern const eai_command command_info;
 extern const eai_command command_logits;
+extern const eai_command command_new_project;
+extern const eai_command command_projects;
+extern const eai_command command_test;
 extern const eai_command command_tokenize;
 extern const eai_project group_bench;
 extern const eai_project group_config;

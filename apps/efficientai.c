@@ -12,6 +12,7 @@
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
 #include <efficientai/log.h>
+#include <efficientai/terminal.h>
 
 #include "catalog.h"
 
@@ -27,38 +28,49 @@ static int fail(int code, const char *message)
 
 /* ---- Help ------------------------------------------------------------------------------------ */
 
-#define NAME_COLUMNS 34
+#define NAME_COLUMNS 22
 
-static void print_project(const eai_project *p, char separator, FILE *out)
+static void print_row(const char *name, const char *summary, FILE *out)
 {
-    for (const eai_command *k = p->commands; k->name; k++) {
-        int n = fprintf(out, "  %s%c%s", p->name, separator, k->name);
-        fprintf(out, "%*s  %s\n", n < NAME_COLUMNS ? NAME_COLUMNS - n : 0, "", k->summary);
-    }
+    fprintf(out, "  %-*s %s\n", NAME_COLUMNS, name, summary);
 }
 
+/* A group with the names of its commands: "bench   how fast: gemm, train, generate, ops". */
+static void print_group(const eai_project *p, FILE *out)
+{
+    fprintf(out, "  %-*s %s: ", NAME_COLUMNS, p->name, p->summary);
+    for (const eai_command *k = p->commands; k->name; k++)
+        fprintf(out, "%s%s", k == p->commands ? "" : ", ", k->name);
+    fputc('\n', out);
+}
+
+/* What there is, in the order in which somebody new needs it; a page, not a book. */
 static void print_help(catalog *c, FILE *out)
 {
     catalog_open_plugins(c);
-    fputs("usage: efficientai [--plugin-path DIR] [--log-level LEVEL] [-v] COMMAND [options]\n\n"
-          "Adapt, judge and run language models on your own machine.\n\nCommands:\n",
+    fputs("usage: efficientai COMMAND [options]\n\n"
+          "Adapt, shrink, judge and serve models on your own machine.\n\n"
+          "Begin with:\n",
           out);
-    for (size_t i = 0; core_groups[i]; i++)
-        print_project(core_groups[i], ' ', out);
-    for (size_t i = 0; core_commands[i]; i++)
-        fprintf(out, "  %-*s  %s\n", NAME_COLUMNS - 2, core_commands[i]->name,
-                core_commands[i]->summary);
+    print_row("doctor", "is everything there?", out);
+    print_row("models get", "fetch the default model", out);
+    print_row("PROJECT --help", "the commands of a project", out);
+    fputs("\nProjects (PROJECT:COMMAND or PROJECT COMMAND):\n", out);
     for (size_t i = 0; i < eai_registry_count(c->projects); i++) {
         const eai_project *p = eai_registry_at(c->projects, i);
-        fprintf(out, "\n%s %s, %s:\n", p->name, p->version, p->summary);
-        print_project(p, ':', out);
+        print_row(p->name, p->summary, out);
     }
-    fputs(
-        "\n'efficientai COMMAND --help' shows a command's options. A program efficientai-NAME on "
-        "PATH\nand plugins in $EFFICIENTAI_PLUGIN_PATH add commands. --log-level and -v also work "
-        "behind a\ncommand; $EFFICIENTAI_LOG=debug logs more, "
-        "$EFFICIENTAI_LOG_FORMAT=json for programs.\n",
-        out);
+    fputs("\nCommands:\n", out);
+    for (size_t i = 0; core_groups[i]; i++)
+        print_group(core_groups[i], out);
+    for (size_t i = 0; core_commands[i]; i++)
+        print_row(core_commands[i]->name, core_commands[i]->summary, out);
+    fputs("\n"
+          "'efficientai COMMAND --help' shows a command's options, '--version' the version.\n"
+          "Before the command: --plugin-path DIR, --color WHEN, --log-level LEVEL, -v.\n"
+          "Programs efficientai-NAME on PATH and plugins in $EFFICIENTAI_PLUGIN_PATH add\n"
+          "commands.\n",
+          out);
 }
 
 /* ---- Programs on PATH ------------------------------------------------------------------------ */
@@ -159,27 +171,39 @@ static int take_option(const char **value, const char *name, int argc, char **ar
     return 0;
 }
 
+/* One option in front of the command: how many words it has, 0 when there is none. */
+static eai_status take_leading(int *n, catalog *c, int argc, char **argv, eai_error *err)
+{
+    const char *value;
+    eai_log_level level = EAI_LOG_INFO;
+
+    *n = take_option(&c->plugin_path, "--plugin-path", argc, argv);
+    if (*n > 0)
+        return EAI_OK;
+    *n = take_option(&value, "--color", argc, argv);
+    if (*n > 0 && !eai_terminal_set_color(value))
+        return eai_error_set(err, EAI_ERR_USAGE, "--color: '%s' is not one of auto, always, never",
+                             value);
+    if (*n > 0)
+        return EAI_OK;
+    *n = take_option(&value, "--log-level", argc, argv);
+    if (*n > 0)
+        EAI_TRY(eai_log_parse_level(&level, value, "--log-level", err));
+    else if (argc > 0 && (strcmp(argv[0], "-v") == 0 || strcmp(argv[0], "--verbose") == 0))
+        *n = 1;
+    if (*n > 0)
+        eai_log_set_level(level);
+    return EAI_OK;
+}
+
 /* The options in front of the command; *taken words. */
 static eai_status take_options(int *taken, catalog *c, int argc, char **argv, eai_error *err)
 {
-    for (*taken = 0;;) {
-        const char *level;
-        eai_log_level parsed = EAI_LOG_INFO;
-        int n = take_option(&c->plugin_path, "--plugin-path", argc - *taken, argv + *taken);
-        *taken += n;
-        if (n > 0)
-            continue;
-        n = take_option(&level, "--log-level", argc - *taken, argv + *taken);
-        if (n > 0)
-            EAI_TRY(eai_log_parse_level(&parsed, level, "--log-level", err));
-        else if (*taken < argc &&
-                 (strcmp(argv[*taken], "-v") == 0 || strcmp(argv[*taken], "--verbose") == 0))
-            n = 1;
-        if (n == 0)
-            return EAI_OK;
-        eai_log_set_level(parsed);
-        *taken += n;
-    }
+    int n = 1;
+
+    for (*taken = 0; n > 0; *taken += n)
+        EAI_TRY(take_leading(&n, c, argc - *taken, argv + *taken, err));
+    return EAI_OK;
 }
 
 static int run(catalog *c, int argc, char **argv)

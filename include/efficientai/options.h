@@ -129,6 +129,13 @@ EAI_API const char *eai_options_origin(const eai_option_set *set, const char *na
  */
 EAI_API bool eai_options_log_level(const eai_option_set *set, eai_log_level *out);
 
+/* Was --quiet (-q) asked for? */
+EAI_API bool eai_options_quiet(const eai_option_set *set);
+
+/* What the last --color among the words before "--" says: "auto", "always", "never" or something
+ * wrong, which eai_options_parse() refuses; NULL: there is none. Borrowed. */
+EAI_API const char *eai_options_color(int argc, char **argv);
+
 /* True when --help or -h is among the words before "--". */
 EAI_API bool eai_options_wants_help(int argc, char **argv);
 

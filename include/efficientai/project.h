@@ -28,8 +28,9 @@ typedef struct eai_command_context {
     const char *program;       /* "efficientai lora-finetuning-mlx:train", for messages */
     const eai_option_set *set; /* operands and origins */
     FILE *out;                 /* results; standard output */
-    FILE *progress;            /* progress and notes; standard error; never NULL */
+    FILE *progress; /* progress and notes; standard error, nowhere with --quiet; never NULL */
     bool progress_is_terminal; /* live redraw allowed */
+    bool quiet;                /* --quiet: progress goes nowhere */
     int width;                 /* columns of the terminal, 80 when unknown */
 } eai_command_context;
 
@@ -93,6 +94,8 @@ EAI_API void eai_registry_add_plugins(eai_registry *r, const char *folders,
                                       void (*warn)(void *ud, const char *message), void *ud);
 EAI_API size_t eai_registry_count(const eai_registry *r);
 EAI_API const eai_project *eai_registry_at(const eai_registry *r, size_t i);
+/* The file of a plugin; NULL: built in. Borrowed. */
+EAI_API const char *eai_registry_path(const eai_registry *r, size_t i);
 EAI_API const eai_project *eai_registry_find(const eai_registry *r, const char *name);
 EAI_API void eai_registry_free(eai_registry *r);
 

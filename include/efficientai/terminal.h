@@ -28,7 +28,12 @@ EAI_API int eai_terminal_width(FILE *f);
 /* True when `f` is a terminal on which lines can be redrawn (TERM is not "dumb", CI is not set). */
 EAI_API bool eai_terminal_is_live(FILE *f);
 
-/* True when colours may be used on `f`: it is live and NO_COLOR is not set. */
+/* When colours are used, for the whole process: "auto" (where they may be), "always" or "never".
+ * False for another word, which changes nothing. Not while other threads print. */
+EAI_API bool eai_terminal_set_color(const char *when);
+
+/* True when colours may be used on `f`: in the mode auto when it is live and NO_COLOR is not set.
+ */
 EAI_API bool eai_terminal_has_color(FILE *f);
 
 /* "98.4 MB" (powers of 1000), "1.5 GB", "512 B" into buf; returns buf. */

@@ -14,8 +14,7 @@ typedef struct train_args {
     double alpha, dropout, epochs, learning_rate, weight_decay, max_grad_norm, threshold;
     const char *targets, *schedule;
     bool load_best;
-    bool rslora, learn_prompt, no_pack, no_shuffle, checkpoint_activations, resume, plan, json,
-        quiet;
+    bool rslora, learn_prompt, no_pack, no_shuffle, checkpoint_activations, resume, plan, json;
 } train_args;
 extern const eai_option train_options[];
 eai_status cmd_train(const eai_command_context *ctx, const void *args, eai_error *err);

@@ -52,11 +52,6 @@ const eai_option train_options[] = {
      .type = EAI_OPT_FLAG,
      .offset = ARG(json),
      .help = "the report as the last line"},
-    {.name = "quiet",
-     .key = 'q',
-     .type = EAI_OPT_FLAG,
-     .offset = ARG(quiet),
-     .help = "no progress display"},
 
     {.name = "rank",
      .key = 'r',
@@ -616,7 +611,7 @@ static void announce(const run *r)
 {
     eai_dataset_stats n;
     eai_plan_memory m;
-    if (r->args->quiet)
+    if (r->ctx->quiet)
         return;
     eai_dataset_get_stats(&n, r->train);
     eai_trainer_get_memory(&m, r->trainer);
@@ -654,7 +649,7 @@ static eai_status train(run *r, eai_error *err)
     EAI_TRY(
         eai_fs_mkdir_p(a->output, err)); /* a folder that cannot be made is known before training */
     announce(r);
-    if (!a->quiet)
+    if (!r->ctx->quiet)
         r->progress = eai_progress_create(r->ctx->progress, r->ctx->progress_is_terminal, "train",
                                           "step", (uint64_t)eai_trainer_steps_total(r->trainer));
     EAI_TRY(loop(r, err));

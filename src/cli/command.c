@@ -156,6 +156,19 @@ static eai_status check_config(const eai_command *command, const eai_option *tab
                                   n == 1 ? "" : "s");
 }
 
+/* --quiet: progress goes where nobody reads. */
+static eai_status be_quiet(eai_command_context *ctx, eai_error *err)
+{
+    FILE *nowhere = fopen("/dev/null", "w");
+
+    if (!nowhere)
+        return eai_error_set_errno(err, "cannot open '/dev/null'");
+    ctx->progress = nowhere;
+    ctx->progress_is_terminal = false;
+    ctx->quiet = true;
+    return EAI_OK;
+}
+
 /* Parses into a new arguments struct and runs. */
 static eai_status parse_and_run(const char *program, const eai_project *project,
                                 const eai_command *command, int argc, char **argv, eai_error *err)
@@ -190,6 +203,8 @@ static eai_status parse_and_run(const char *program, const eai_project *project,
         goto done;
     }
     st = check_operands(program, command, set, err);
+    if (st == EAI_OK && eai_options_quiet(set))
+        st = be_quiet(&ctx, err);
     if (st != EAI_OK)
         goto done;
     ctx.set = set;
@@ -199,6 +214,8 @@ static eai_status parse_and_run(const char *program, const eai_project *project,
     if (st == EAI_OK)
         st = flush_output(ctx.out, err);
 done:
+    if (ctx.quiet)
+        fclose(ctx.progress);
     eai_option_set_free(set);
     eai_free(where.commands);
     eai_free(args);
@@ -209,6 +226,9 @@ int eai_command_run(const char *program, const eai_project *project, const eai_c
                     int argc, char **argv)
 {
     eai_error err = EAI_ERROR_INIT;
+    const char *color = eai_options_color(argc, argv);
+    if (color)
+        (void)eai_terminal_set_color(color); /* a wrong word is refused below */
     signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f` is then a failed write, not a death */
     lost_file__watch();
     eai_status st = eai_options_wants_help(argc, argv)

@@ -24,6 +24,7 @@
 typedef struct entry {
     const eai_project *project;
     void *handle; /* of dlopen; NULL: built in */
+    char *path;   /* of the plugin, owned; NULL: built in */
 } entry;
 
 struct eai_registry {
@@ -44,17 +45,25 @@ static void complain(const warner *w, const eai_error *err)
         w->warn(w->ud, err->message);
 }
 
-static eai_status add(eai_registry *r, const eai_project *project, void *handle, eai_error *err)
+/* `handle` and `path` of a plugin, NULL for what is built in. */
+static eai_status add(eai_registry *r, const eai_project *project, void *handle, const char *path,
+                      eai_error *err)
 {
+    char *copy = path ? eai_strdup(path) : NULL;
+
+    if (path && !copy)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the list of projects");
     if (r->n == r->capacity) {
         size_t capacity = r->capacity ? 2 * r->capacity : 8;
         entry *entries = eai_realloc_array(r->entries, capacity, sizeof(*entries));
-        if (!entries)
+        if (!entries) {
+            eai_free(copy);
             return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the list of projects");
+        }
         r->entries = entries;
         r->capacity = capacity;
     }
-    r->entries[r->n++] = (entry){project, handle};
+    r->entries[r->n++] = (entry){project, handle, copy};
     return EAI_OK;
 }
 
@@ -67,7 +76,7 @@ eai_status eai_registry_create(eai_registry **out, const eai_project *const *bui
     if (!r)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the list of projects");
     for (size_t i = 0; st == EAI_OK && i < n_builtin; i++)
-        st = add(r, builtin[i], NULL, err);
+        st = add(r, builtin[i], NULL, NULL, err);
     if (st == EAI_OK)
         *out = r;
     else
@@ -80,6 +89,7 @@ void eai_registry_free(eai_registry *r)
     if (!r)
         return;
     for (size_t i = 0; i < r->n; i++) {
+        eai_free(r->entries[i].path);
         if (r->entries[i].handle)
             dlclose(r->entries[i].handle);
     }
@@ -95,6 +105,11 @@ size_t eai_registry_count(const eai_registry *r)
 const eai_project *eai_registry_at(const eai_registry *r, size_t i)
 {
     return i < r->n ? r->entries[i].project : NULL;
+}
+
+const char *eai_registry_path(const eai_registry *r, size_t i)
+{
+    return i < r->n ? r->entries[i].path : NULL;
 }
 
 const eai_project *eai_registry_find(const eai_registry *r, const char *name)
@@ -143,7 +158,7 @@ static eai_status open_plugin(eai_registry *r, const char *path, eai_error *err)
     }
     st = check_descriptor(r, project, path, err);
     if (st == EAI_OK)
-        st = add(r, project, handle, err);
+        st = add(r, project, handle, path, err);
     if (st != EAI_OK)
         goto done;
     EAI_LOG(INFO, "plugins", "'%s' is the project %s %s", path, project->name, project->version);

@@ -49,8 +49,26 @@ bool eai_terminal_is_live(FILE *f)
     return fd >= 0 && isatty(fd) && term && strcmp(term, "dumb") != 0 && !environment_is_set("CI");
 }
 
+/* Of the process, as the level of its log is. */
+static enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } color_mode;
+
+bool eai_terminal_set_color(const char *when)
+{
+    if (strcmp(when, "auto") == 0)
+        color_mode = COLOR_AUTO;
+    else if (strcmp(when, "always") == 0)
+        color_mode = COLOR_ALWAYS;
+    else if (strcmp(when, "never") == 0)
+        color_mode = COLOR_NEVER;
+    else
+        return false;
+    return true;
+}
+
 bool eai_terminal_has_color(FILE *f)
 {
+    if (color_mode != COLOR_AUTO)
+        return color_mode == COLOR_ALWAYS;
     return eai_terminal_is_live(f) && !environment_is_set("NO_COLOR");
 }
 

@@ -223,6 +223,24 @@ bool eai_options_wants_help(int argc, char **argv)
     return false;
 }
 
+const char *eai_options_color(int argc, char **argv)
+{
+    const char *when = NULL;
+
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--color=", 8) == 0)
+            when = argv[i] + 8;
+        else if (strcmp(argv[i], "--color") == 0 && i + 1 < argc)
+            when = argv[i + 1];
+    }
+    return when;
+}
+
+bool eai_options_quiet(const eai_option_set *set)
+{
+    return set->quiet;
+}
+
 bool eai_options_print(char **out, const eai_option_set *set, const void *args)
 {
     eai_document_format format = set->has_print_format ? set->print_format

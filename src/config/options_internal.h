@@ -19,6 +19,7 @@ struct eai_option_set {
     int n_operands;
     bool has_log_level; /* one was asked for */
     eai_log_level log_level;
+    bool quiet;
     bool print; /* --print-config */
     bool print_origin;
     bool has_print_format;

@@ -53,6 +53,11 @@ static const eai_option general_options[] = {
      .choices = "error|warn|info|debug|trace", .group = "General"},
     {"verbose", 'v', EAI_OPT_FLAG, 0, NULL, NULL, "log what is done, as --log-level info does",
      .group = "General"},
+    {"quiet", 'q', EAI_OPT_FLAG, 0, NULL, NULL, "no progress, no notes on standard error",
+     .group = "General"},
+    {"color", 0, EAI_OPT_ENUM, 0, "auto", "WHEN",
+     "colours; auto: on a terminal, unless NO_COLOR is set", .choices = "auto|always|never",
+     .group = "General"},
     {"help", 'h', EAI_OPT_FLAG, 0, NULL, NULL, "show this help", .group = "General"},
 };
 #define N_GENERAL (sizeof(general_options) / sizeof(general_options[0]))

@@ -111,6 +111,8 @@ typedef enum word_kind {
     WORD_SET,
     WORD_LOG_LEVEL,
     WORD_VERBOSE,
+    WORD_COLOR,
+    WORD_QUIET,
     WORD_PRINT,
     WORD_ORIGIN,
     WORD_PASSED,
@@ -133,6 +135,7 @@ static const struct {
     {"config", WORD_CONFIG, true},    {"config-profile", WORD_PROFILE, true},
     {"set", WORD_SET, true},          {"log-level", WORD_LOG_LEVEL, true},
     {"verbose", WORD_VERBOSE, false}, {"print-config", WORD_PRINT, true},
+    {"color", WORD_COLOR, true},      {"quiet", WORD_QUIET, false},
     {"origin", WORD_ORIGIN, false},   {"help", WORD_PASSED, false},
 };
 #define N_GENERAL_WORDS (sizeof(general_words) / sizeof(general_words[0]))
@@ -187,6 +190,8 @@ static word classify(const eai_option_set *set, const char *text)
         w.value = text[2] == '=' ? text + 3 : NULL;
     } else if (strcmp(text, "-v") == 0) {
         w.kind = WORD_VERBOSE;
+    } else if (strcmp(text, "-q") == 0) {
+        w.kind = WORD_QUIET;
     } else if (strcmp(text, "-h") == 0) {
         w.kind = WORD_PASSED;
     } else if (!isdigit((unsigned char)text[1]) && text[1] != '.') {
@@ -358,7 +363,10 @@ static eai_status apply_set(options_parser *p, const char *text)
 /* The name of a general word that takes a value, and what stands for that in messages. */
 static const char *name_of(word_kind kind, const char **value_name)
 {
-    *value_name = kind == WORD_SET ? "KEY=VALUE" : kind == WORD_PROFILE ? "NAME" : "FILE";
+    *value_name = kind == WORD_SET       ? "KEY=VALUE"
+                  : kind == WORD_PROFILE ? "NAME"
+                  : kind == WORD_COLOR   ? "WHEN"
+                                         : "FILE";
     for (size_t i = 0; i < N_GENERAL_WORDS; i++)
         if (general_words[i].kind == kind)
             return general_words[i].name;
@@ -381,6 +389,18 @@ static eai_status apply_print(options_parser *p, const char *format)
         return eai_error_set(p->err, EAI_ERR_USAGE,
                              "--print-config: '%s' is not one of json, yaml, toml", format);
     return EAI_OK;
+}
+
+/* What it means is eai_options_color's, which is asked before anything can fail. */
+static eai_status check_color(const options_parser *p, const char *when)
+{
+    static const char *const words[] = {"auto", "always", "never"};
+
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(when, words[i]) == 0)
+            return EAI_OK;
+    return eai_error_set(p->err, EAI_ERR_USAGE, "--color: '%s' is not one of auto, always, never",
+                         when);
 }
 
 /* A general word. Its value is taken in both walks, and acted upon in the one that it belongs to.
@@ -409,6 +429,12 @@ static eai_status apply_general(options_parser *p, const word *w, bool first, in
     case WORD_VERBOSE:
         apply_verbose(p);
         return EAI_OK;
+    case WORD_QUIET:
+        p->set->quiet = true;
+        return EAI_OK;
+    case WORD_COLOR:
+        EAI_TRY(take_value(&value, p, w, name, value_name, i, argc, argv));
+        return check_color(p, value);
     case WORD_PRINT:
         return apply_print(p, w->value);
     case WORD_ORIGIN:

@@ -390,6 +390,9 @@ static const char expected_help[] =
     "      --log-level LEVEL      how much to log on standard error: error, warn,\n"
     "                             info, debug, trace [warn]\n"
     "  -v, --verbose              log what is done, as --log-level info does\n"
+    "  -q, --quiet                no progress, no notes on standard error\n"
+    "      --color WHEN           colours; auto: on a terminal, unless NO_COLOR is set:\n"
+    "                             auto, always, never [auto]\n"
     "  -h, --help                 show this help\n";
 
 static void test_help(void **state)
@@ -437,6 +440,11 @@ static void test_help(void **state)
                               "                             debug, trace [warn]\n"
                               "  -v, --verbose              log what is done, as\n"
                               "                             --log-level info does\n"
+                              "  -q, --quiet                no progress, no notes on\n"
+                              "                             standard error\n"
+                              "      --color WHEN           colours; auto: on a terminal,\n"
+                              "                             unless NO_COLOR is set: auto,\n"
+                              "                             always, never [auto]\n"
                               "  -h, --help                 show this help\n");
     eai_free(help);
 }
