@@ -391,8 +391,8 @@ static const char expected_help[] =
     "                             info, debug, trace [warn]\n"
     "  -v, --verbose              log what is done, as --log-level info does\n"
     "  -q, --quiet                no progress, no notes on standard error\n"
-    "      --color WHEN           colours; auto: on a terminal, unless NO_COLOR is set:\n"
-    "                             auto, always, never [auto]\n"
+    "      --color WHEN           colours; auto: on a terminal, unless NO_COLOR is\n"
+    "                             set: auto, always, never [auto]\n"
     "  -h, --help                 show this help\n";
 
 static void test_help(void **state)
