@@ -118,7 +118,8 @@ static void suggest(char *buf, size_t n, const layer *l, const eai_value *v, con
         if (l->root)
             options__offer(&near, PROFILES);
     }
-    snprintf(buf, n, near.name ? "; did you mean '%s'?" : "", near.name);
+    snprintf(buf, n, "%s%s%s", near.name ? "; did you mean '" : "", near.name ? near.name : "",
+             near.name ? "'?" : "");
 }
 
 static eai_status unknown_key(layer *l, const eai_value *v, const char *section)

@@ -63,7 +63,8 @@ static void check_tree(const char *text, eai_document_format format, int rank_li
     assert_null(eai_value_path(root, "list.3"));
     assert_null(eai_value_path(root, "list.x"));
     assert_null(eai_value_path(root, "adapter.rank.x"));
-    assert_null(eai_value_find(root, "adapte"));
+    assert_null(eai_value_find(root, "adapters"));
+    assert_null(eai_value_find(root, "ada"));
     assert_null(eai_value_find(NULL, "a"));
     eai_document_free(d);
 }
