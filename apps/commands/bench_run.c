@@ -238,12 +238,14 @@ static eai_status measure(eai_sample *out, void *ud, eai_error *err)
     return st;
 }
 
-/* Words behind "--" as one line; blanks are quoted well enough to be read. */
+/* Words behind "--" as one line that a shell would read as the same words, but for a ' in them. */
 static char *join_words(const char *const *words, size_t n)
 {
+    static const char plain_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                        "0123456789_-+=./,:@%";
     char *line = eai_strdup("");
     for (size_t i = 0; i < n && line; i++) {
-        bool plain = *words[i] && !strpbrk(words[i], " \t\n'\"\\");
+        bool plain = *words[i] && words[i][strspn(words[i], plain_letters)] == '\0';
         char *longer = eai_asprintf("%s%s%s%s%s", line, i ? " " : "", plain ? "" : "'", words[i],
                                     plain ? "" : "'");
         eai_free(line);

@@ -1,5 +1,5 @@
 /* Two results, case by case. Start at eai_bench_compare. */
-#include <efficientai/bench_results.h>
+#include "bench/results.h"
 
 #include <string.h>
 
@@ -27,24 +27,17 @@ static bool is_known(const eai_bench_difference *d, eai_metric m)
     return d->before && d->after && d->before->values[m] && d->after->values[m];
 }
 
-static eai_status find_median(double *out, const eai_series *s, eai_metric m, eai_error *err)
-{
-    eai_summary summary;
-    EAI_TRY(eai_series_summarize(&summary, s, m, err));
-    *out = summary.median;
-    return EAI_OK;
-}
-
 static eai_status fill_row(eai_bench_difference *d, eai_metric m, double alpha, eai_error *err)
 {
     eai_test_result test;
     eai_shift ratio;
+    double unused;
     const double *x = d->before->values[m];
     const double *y = d->after->values[m];
     size_t nx = d->before->n;
     size_t ny = d->after->n;
-    EAI_TRY(find_median(&d->median_before, d->before, m, err));
-    EAI_TRY(find_median(&d->median_after, d->after, m, err));
+    EAI_TRY(bench__series_median(&d->median_before, &unused, d->before, m, err));
+    EAI_TRY(bench__series_median(&d->median_after, &unused, d->after, m, err));
     EAI_TRY(eai_stats_mann_whitney(&test, x, nx, y, ny, err));
     d->p = test.p;
     d->delta = eai_stats_cliffs_delta(test.statistic, nx, ny);

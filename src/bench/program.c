@@ -205,7 +205,8 @@ static void fill_usage(eai_sample *out, const struct rusage *used, double inheri
 static eai_status judge_status(eai_program *p, ending why, int status, eai_error *err)
 {
     if (why == ENDING_CANCELLED)
-        return eai_error_set(err, EAI_ERR_CANCELLED, "stopped while '%s' was running", p->argv[0]);
+        return eai_error_set(err, EAI_ERR_CANCELLED, "interrupted while '%s' was running",
+                             p->argv[0]);
     if (why == ENDING_TIMEOUT)
         return eai_error_set(err, EAI_ERR_LIMIT, "'%s' ran for more than %g s and was ended",
                              p->argv[0], p->timeout);

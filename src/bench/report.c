@@ -55,17 +55,18 @@ static eai_status fill_optional(eai_bench_cells *c, const eai_series *s, eai_err
                  {EAI_BENCH_SYSTEM, EAI_METRIC_SYSTEM_SECONDS},
                  {EAI_BENCH_MEMORY, EAI_METRIC_PEAK_BYTES}};
     for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
-        eai_summary summary;
+        double median;
+        double most;
         char *text = c->texts[cells[i].column];
         size_t size = sizeof(c->texts[0]);
         snprintf(text, size, "-");
         if (!s->values[cells[i].metric])
             continue;
-        EAI_TRY(eai_series_summarize(&summary, s, cells[i].metric, err));
+        EAI_TRY(bench__series_median(&median, &most, s, cells[i].metric, err));
         if (cells[i].column == EAI_BENCH_MEMORY)
-            eai_format_bytes(text, size, (uint64_t)summary.most);
+            eai_format_bytes(text, size, (uint64_t)most);
         else
-            eai_bench_format_seconds(text, size, summary.median);
+            eai_bench_format_seconds(text, size, median);
     }
     return EAI_OK;
 }

@@ -298,6 +298,20 @@ eai_status eai_series_summarize(eai_summary *out, const eai_series *s, eai_metri
     return eai_stats_summarize(out, s->values[m], s->n, 0.95, 1, err);
 }
 
+eai_status bench__series_median(double *median, double *most, const eai_series *s, eai_metric m,
+                                eai_error *err)
+{
+    double *sorted = eai_alloc_array(s->n, sizeof(*sorted));
+    if (!sorted)
+        return no_memory_for_case(s->name, err);
+    memcpy(sorted, s->values[m], s->n * sizeof(*sorted));
+    eai_stats_sort(sorted, s->n);
+    *median = eai_stats_median(sorted, s->n);
+    *most = sorted[s->n - 1];
+    eai_free(sorted);
+    return EAI_OK;
+}
+
 /* ---- Facts ----------------------------------------------------------------------------------- */
 
 static own_fact *find_fact(const fact_list *l, const char *name)

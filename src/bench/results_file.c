@@ -165,7 +165,9 @@ static eai_status read_facts(eai_bench_results *r, eai_facts kind, json_t *objec
         if (!json_is_string(v) || json_string_length(v) > EAI_BENCH_MAX_TEXT ||
             strlen(name) > EAI_BENCH_MAX_TEXT)
             return refuse(label, what, "an object of texts of at most 4096 bytes", err);
-        EAI_TRY(eai_bench_results_set_fact(r, kind, name, json_string_value(v), err));
+        eai_status st = eai_bench_results_set_fact(r, kind, name, json_string_value(v), err);
+        if (st != EAI_OK)
+            return eai_error_context(err, st, "%s: %s", label, what);
     }
     return EAI_OK;
 }

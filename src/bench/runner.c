@@ -65,7 +65,7 @@ static eai_status take_sample(eai_sample *out, const runner *r, const eai_measur
     const eai_measure_case *c = r->what;
     *out = eai_sample_unknown();
     if (is_cancelled(o))
-        return eai_error_set(err, EAI_ERR_CANCELLED, "stopped while '%.200s' was measured",
+        return eai_error_set(err, EAI_ERR_CANCELLED, "interrupted while '%.200s' was measured",
                              c->name);
     if (c->prepare)
         EAI_TRY(c->prepare(c->ud, err));
