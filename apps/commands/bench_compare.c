@@ -153,6 +153,17 @@ static void print_fact(void *ud, const char *name, const char *before, const cha
     fprintf(out, "note: the machines differ: %s: '%s' before, '%s' after\n", name, before, after);
 }
 
+/* A gate that nothing could have failed has not been passed. */
+static void print_undecided(const aspect *a, FILE *out)
+{
+    for (size_t i = 0; i < eai_bench_comparison_count(a->comparison) && !isnan(a->gate); i++) {
+        const eai_bench_difference *d = eai_bench_comparison_at(a->comparison, i);
+        if (d->verdict == EAI_VERDICT_TOO_FEW)
+            fprintf(out, "note: --%s decides nothing about %s: %zu and %zu runs are too few\n",
+                    a->option, d->name, d->before->n, d->after->n);
+    }
+}
+
 static eai_status print_text(const job *j, eai_error *err)
 {
     EAI_TRY(print_aspect(j, &j->aspects[0], err));
@@ -160,6 +171,8 @@ static eai_status print_text(const job *j, eai_error *err)
         fputs("\n", j->ctx->out);
         EAI_TRY(print_aspect(j, &j->aspects[1], err));
     }
+    for (size_t i = 0; i < 2; i++)
+        print_undecided(&j->aspects[i], j->ctx->out);
     eai_bench_facts_differ(j->before, j->after, print_fact, j->ctx->out);
     return EAI_OK;
 }
@@ -198,7 +211,7 @@ static eai_status print_json(const job *j, eai_error *err)
                                   difference_to_json(a, eai_bench_comparison_at(a->comparison, i)));
     }
     eai_bench_facts_differ(j->before, j->after, add_fact, json_object_get(root, "machine_differs"));
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     if (text)
         fprintf(j->ctx->out, "%s\n", text);
     json_decref(root);
