@@ -414,22 +414,30 @@ static eai_status print_table(const job *j, FILE *out, eai_error *err)
     return st;
 }
 
-/* Each of the others against the fastest. */
-static eai_status print_relation(const job *j, FILE *out, eai_error *err)
+/* The case with the least median; there is one at least. */
+static eai_status find_best(const eai_series **out, const job *j, eai_error *err)
 {
-    size_t n = eai_bench_results_count(j->results);
-    const eai_series *best = NULL;
     double least = HUGE_VAL;
-    for (size_t i = 0; i < n; i++) {
+    *out = eai_bench_results_at(j->results, 0);
+    for (size_t i = 0; i < eai_bench_results_count(j->results); i++) {
         eai_summary t;
         const eai_series *s = eai_bench_results_at(j->results, i);
         EAI_TRY(eai_series_summarize(&t, s, EAI_METRIC_SECONDS, err));
         if (t.median < least)
-            best = s;
+            *out = s;
         least = fmin(least, t.median);
     }
+    return EAI_OK;
+}
+
+/* Each of the others against the fastest. */
+static eai_status print_relation(const job *j, FILE *out, eai_error *err)
+{
+    const eai_series *best;
+    size_t n = eai_bench_results_count(j->results);
+    EAI_TRY(find_best(&best, j, err));
     fputs(n > 1 ? "\n" : "", out);
-    for (size_t i = 0; i < n && least > 0; i++) {
+    for (size_t i = 0; i < n; i++) {
         eai_shift ratio;
         const eai_series *s = eai_bench_results_at(j->results, i);
         if (s == best)

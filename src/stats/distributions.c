@@ -63,8 +63,10 @@ static double beta_fraction(double a, double b, double x)
 static double log_gamma(double x)
 {
     double shift = 0;
-    for (; x < 10; x++)
+    while (x < 10) {
         shift += log(x);
+        x += 1;
+    }
     double r = 1 / (x * x);
     double series =
         (1.0 / 12 - r * (1.0 / 360 - r * (1.0 / 1260 - r * (1.0 / 1680 - r / 1188)))) / x;

@@ -258,8 +258,8 @@ static void test_rates(void **state)
 
 static void test_what_is_refused(void **state)
 {
-    double x[3] = {1, NAN, 2};
-    double y[2] = {1, INFINITY};
+    double x[3] = {1, (double)NAN, 2};
+    double y[2] = {1, HUGE_VAL};
     eai_summary s;
     eai_interval i;
     eai_test_result r;
