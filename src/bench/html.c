@@ -149,7 +149,7 @@ static scale find_scale(const eai_bench_results *const *results, size_t n, const
             s.high = fmax(s.high, series->values[EAI_METRIC_SECONDS][k]);
         }
     }
-    double edge = s.high > s.low ? 0.02 * (s.high - s.low) : s.high > 0 ? 0.01 * s.high : 1e-9;
+    double edge = fmax(s.high > s.low ? 0.02 * (s.high - s.low) : 0.01 * s.high, 1e-12);
     return (scale){fmax(0, s.low - edge), s.high + edge};
 }
 

@@ -90,11 +90,19 @@ static void test_timeout(void **state)
 {
     eai_error err = EAI_ERROR_INIT;
     eai_sample s;
-    eai_program p = {.timeout = 0.1};
+    eai_program p = {.timeout = 0.3};
+    char script[512];
+    char *folder = eai_test_make_folder();
+    const char *mark = eai_test_path(folder, "ended");
     double start = eai_clock_seconds();
     (void)state;
-    assert_fails(run(&s, &p, "sleep 600 & wait", &err), EAI_ERR_LIMIT, &err, "more than 0.1 s");
-    assert_true(eai_clock_seconds() - start < 300);
+    snprintf(script, sizeof(script),
+             "(trap 'echo >%s; exit' TERM; while :; do sleep 0.05; done) & sleep 600", mark);
+    assert_fails(run(&s, &p, script, &err), EAI_ERR_LIMIT, &err, "more than 0.3 s");
+    while (!eai_fs_exists(mark) && eai_clock_seconds() - start < 300) {
+    }
+    assert_true(eai_fs_exists(mark));
+    eai_test_remove_folder(folder);
 }
 
 static bool always(void *ud)
