@@ -137,8 +137,10 @@ static void test_stops_when_precise(void **state)
         assert_true(s->n >= 10 && s->n == w.n_runs);
         for (size_t i = 0; i < s->n; i++)
             assert_true(fabs(seconds[i] - next_seconds(&again)) < 1e-9);
-        for (size_t n = 10; n < s->n; n += 1 + n / 10)
+        size_t n = 10;
+        for (; n < s->n; n += 1 + n / 10)
             assert_true(precision_of(seconds, n) > 0.01);
+        assert_int_equal(n, s->n);
         assert_true(precision_of(seconds, s->n) <= 0.01);
         most = s->n > most ? s->n : most;
         eai_bench_results_free(r);

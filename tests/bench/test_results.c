@@ -261,6 +261,17 @@ static void test_few_runs_decide_nothing(void **state)
     assert_true(gate);
 }
 
+static void test_gate(void **state)
+{
+    eai_bench_difference d = {.verdict = EAI_VERDICT_MORE, .ratio = 1.2, .interval = {1.03, 1.3}};
+    (void)state;
+    assert_false(eai_bench_difference_exceeds(&d, 0.04)); /* it may be 3 % only */
+    d.interval.low = 1.05;
+    assert_true(eai_bench_difference_exceeds(&d, 0.04));
+    d.verdict = EAI_VERDICT_SAME;
+    assert_false(eai_bench_difference_exceeds(&d, 0.04));
+}
+
 /* With 20 cases of one distribution each, the correction keeps the family at 5 %. */
 static void test_many_cases(void **state)
 {
@@ -449,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_time),
         cmocka_unit_test(test_facts),
         cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_gate),
         cmocka_unit_test(test_few_runs_decide_nothing),
         cmocka_unit_test(test_many_cases),
         cmocka_unit_test(test_cases_that_one_side_lacks),
