@@ -78,12 +78,14 @@ typedef struct eai_program {
     const char *output;      /* a file for what it prints; NULL: thrown away; "-": as ours */
     double timeout;          /* seconds until it is ended, which is a failure; 0: none */
     bool ignore_failure;     /* an exit status other than 0 is counted in n_failed, no failure */
-    bool (*is_cancelled)(void *ud); /* asked while it runs; true ends it; NULL: never */
+    bool (*is_cancelled)(void *ud); /* asked while it runs, from another thread; true ends it;
+                                       NULL: never */
     void *ud;
     size_t n_failed;
 } eai_program;
 /* Runs it once, with an empty standard input. `program` is an eai_program. EAI_ERR_CANCELLED when
- * is_cancelled said so. */
+ * is_cancelled said so. Sets the peak of our own memory back (VmHWM), so that what the system books
+ * to the program is as little ours as can be. */
 EAI_API EAI_CHECKED eai_status eai_program_measure(eai_sample *out, void *program, eai_error *err);
 
 /* The words of a command line as a shell would split it at blanks, with '...', "..." and \ but

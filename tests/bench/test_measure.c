@@ -338,7 +338,7 @@ static eai_status measure_two(void *ud, eai_error *err)
                             {.name = "B", .run = run, .ud = &w}};
     eai_measure_opts o = options();
     (void)ud;
-    o.most_runs = 40;
+    o.most_runs = 14;
     EAI_TRY(eai_bench_results_create(&r, "test", err));
     eai_status st = eai_measure(r, c, 2, &o, err);
     eai_bench_results_free(r);
