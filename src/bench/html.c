@@ -40,6 +40,7 @@ static const char head[] =
     "figure { margin: 1.5rem 0; }\nsvg { max-width: 100%; height: auto; }\n"
     "text { fill: var(--ink); font: 12px system-ui, sans-serif; }\n.tick { fill: var(--pale); }\n"
     ".axis { stroke: var(--line); }\n.dot { fill: var(--dot); fill-opacity: .55; }\n"
+    ".far { fill: none; stroke: var(--dot); }\n"
     ".band { fill: var(--band); }\n.median { stroke: var(--mark); stroke-width: 2; }\n"
     "</style>\n</head>\n<body>\n<h1>Benchmark results</h1>\n";
 
@@ -139,18 +140,24 @@ static double place(const scale *s, double seconds)
     return MARGIN + (WIDTH - 2 * MARGIN) * (seconds - s->low) / (s->high - s->low);
 }
 
-static scale find_scale(const eai_bench_results *const *results, size_t n, const char *name)
+/* From the least to the most of all series, but no further than Tukey's outer fences: one run that
+ * took ten times as long would push all others into a corner. */
+static eai_status find_scale(scale *out, const eai_bench_results *const *results, size_t n,
+                             const char *name, eai_error *err)
 {
     scale s = {HUGE_VAL, -HUGE_VAL};
     for (size_t i = 0; i < n; i++) {
+        eai_summary t;
         const eai_series *series = eai_bench_results_find(results[i], name);
-        for (size_t k = 0; series && k < series->n; k++) {
-            s.low = fmin(s.low, series->values[EAI_METRIC_SECONDS][k]);
-            s.high = fmax(s.high, series->values[EAI_METRIC_SECONDS][k]);
-        }
+        if (!series)
+            continue;
+        EAI_TRY(eai_series_summarize(&t, series, EAI_METRIC_SECONDS, err));
+        s.low = fmin(s.low, fmax(t.least, t.outliers.outer.low));
+        s.high = fmax(s.high, fmin(t.most, t.outliers.outer.high));
     }
     double edge = fmax(s.high > s.low ? 0.02 * (s.high - s.low) : 0.01 * s.high, 1e-12);
-    return (scale){fmax(0, s.low - edge), s.high + edge};
+    *out = (scale){fmax(0, s.low - edge), s.high + edge};
+    return EAI_OK;
 }
 
 /* 1, 2 or 5 times a power of ten: some five ticks. */
@@ -189,8 +196,10 @@ static void write_dots(eai_strbuf *b, const scale *s, const eai_series *series, 
     size_t every = series->n / MAX_DOTS + 1;
     for (size_t i = 0; i < series->n; i += every) {
         double height = fmod((double)i * 0.6180339887498949, 1);
-        eai_strbuf_printf(b, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\"/>\n",
-                          place(s, series->values[EAI_METRIC_SECONDS][i]), top + DOTS * height);
+        double seconds = series->values[EAI_METRIC_SECONDS][i];
+        double drawn = fmin(fmax(seconds, s->low), s->high);
+        eai_strbuf_printf(b, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\"/>\n",
+                          drawn == seconds ? "dot" : "far", place(s, drawn), top + DOTS * height);
     }
 }
 
@@ -221,7 +230,8 @@ static eai_status write_figure(eai_strbuf *b, const eai_bench_results *const *re
                                const char *name, eai_error *err)
 {
     size_t rows = 0;
-    scale s = find_scale(results, n, name);
+    scale s;
+    EAI_TRY(find_scale(&s, results, n, name, err));
     for (size_t i = 0; i < n; i++)
         rows += eai_bench_results_find(results[i], name) != NULL;
     size_t height = rows * ROW + AXIS;
@@ -262,8 +272,10 @@ eai_status bench__write_html(eai_strbuf *b, const eai_bench_results *const *resu
     eai_strbuf_text(b, head);
     for (size_t i = 0; i < n; i++)
         EAI_TRY(write_section(b, results[i], err));
-    eai_strbuf_text(b, "<section>\n<h2>Every run</h2>\n<p>A dot is a run; the line is the median, "
-                       "the band its 95 % interval. The height of a dot means nothing.</p>\n");
+    eai_strbuf_text(b,
+                    "<section>\n<h2>Every run</h2>\n<p>A dot is a run; the line is the median, "
+                    "the band its 95 % interval. The height of a dot means nothing; a hollow one "
+                    "at an edge lies beyond it.</p>\n");
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < eai_bench_results_count(results[i]); k++) {
             const char *name = eai_bench_results_at(results[i], k)->name;

@@ -91,6 +91,7 @@ def case_page():
     width = float(svg.get("width"))
     dots = [float(c.get("cx")) for c in svg.iter(f"{name}circle")]
     assert len(dots) == 2 * 21 and all(0 <= x <= width for x in dots)
+    assert [c.get("class") for c in svg.iter(f"{name}circle")].count("far") == 2  # the run of 20 ms, in both files
     assert len([1 for e in svg.iter(f"{name}line") if e.get("class") == "median"]) == 2
 
 
