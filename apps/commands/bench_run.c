@@ -146,7 +146,7 @@ const eai_option bench_run_options[] = {
      .value_name = "N",
      .help = "of the bootstrap",
      .min = 0,
-     .max = 9007199254740992.0,
+     .max = 4294967295.0,
      .group = "Results"},
     {0},
 };
@@ -200,16 +200,16 @@ static eai_status no_memory(eai_error *err)
     return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the commands");
 }
 
-/* sh -c COMMAND; nothing is timed. */
+/* sh -c COMMAND; nothing is timed. `stop_it` may end it; NULL: nothing does. */
 static eai_status run_shell(const char *command, const char *option, const bench_run_args *args,
-                            eai_error *err)
+                            bool (*stop_it)(void *ud), eai_error *err)
 {
     const char *const argv[] = {"sh", "-c", command, NULL};
     eai_sample unused;
     eai_program p = {
         .argv = argv,
         .output = args->program_output && strcmp(args->program_output, "-") == 0 ? "-" : NULL,
-        .is_cancelled = should_stop};
+        .is_cancelled = stop_it};
     if (!command)
         return EAI_OK;
     eai_status st = eai_program_measure(&unused, &p, err);
@@ -219,13 +219,13 @@ static eai_status run_shell(const char *command, const char *option, const bench
 static eai_status prepare(void *ud, eai_error *err)
 {
     const subject *s = ud;
-    return run_shell(s->args->prepare, "prepare", s->args, err);
+    return run_shell(s->args->prepare, "prepare", s->args, should_stop, err);
 }
 
 static eai_status conclude(void *ud, eai_error *err)
 {
     const subject *s = ud;
-    return run_shell(s->args->conclude, "conclude", s->args, err);
+    return run_shell(s->args->conclude, "conclude", s->args, should_stop, err);
 }
 
 static eai_status measure(eai_sample *out, void *ud, eai_error *err)
@@ -374,15 +374,15 @@ static eai_status run_measurement(job *j, const eai_command_context *ctx, eai_er
     if (opts.least_runs > opts.most_runs)
         return eai_error_set(err, EAI_ERR_USAGE, "--min-runs %zu is above --max-runs %zu",
                              opts.least_runs, opts.most_runs);
-    EAI_TRY(run_shell(a->setup, "setup", a, err));
+    EAI_TRY(run_shell(a->setup, "setup", a, should_stop, err));
     if (ctx->progress_is_terminal)
         j->progress = eai_progress_create(ctx->progress, true, "bench", "run", 0);
     eai_status st = eai_measure(j->results, j->cases, j->n, &opts, err);
     eai_progress_abandon(j->progress);
     j->progress = NULL;
-    if (st != EAI_OK)
-        return st;
-    return run_shell(a->cleanup, "cleanup", a, err);
+    /* what --setup made is taken away whatever happened */
+    eai_status end = run_shell(a->cleanup, "cleanup", a, NULL, st == EAI_OK ? err : NULL);
+    return st == EAI_OK ? end : st;
 }
 
 /* ---- What is printed ------------------------------------------------------------------------- */
