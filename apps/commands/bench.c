@@ -1,5 +1,6 @@
-/* `efficientai bench gemm | train | generate | ops`: how fast this machine is, and what the
- * commands share. Start at the table of commands, at the end. */
+/* `efficientai bench gemm | train | generate | ops | run | compare | report`: how fast this machine
+ * is, and what the commands that measure our own work share. Start at the table of commands, at the
+ * end. */
 #include "bench.h"
 
 #include <stdlib.h>
@@ -133,13 +134,27 @@ static void print_head(const json_t *report, FILE *out)
     fprintf(out, "\n\n");
 }
 
-static eai_status print_report(const json_t *report, const bench_args *args, const char *columns,
-                               FILE *out, eai_error *err)
+/* Adds what the results' file has and the report has not. */
+static eai_status merge_results(json_t *report, eai_bench_results *results, eai_error *err)
+{
+    char *text = NULL;
+    EAI_TRY(eai_bench_results_describe_end(results, err));
+    EAI_TRY(eai_bench_results_to_json(&text, results, err));
+    json_t *more = json_loads(text, 0, NULL);
+    bool merged = more && json_object_update_missing(report, more) == 0;
+    json_decref(more);
+    eai_free(text);
+    return merged ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+}
+
+static eai_status print_report(json_t *report, eai_bench_results *results, const bench_args *args,
+                               const char *columns, FILE *out, eai_error *err)
 {
     if (!args->json) {
         print_head(report, out);
         return print_table(report, columns, out, err);
     }
+    EAI_TRY(merge_results(report, results, err));
     char *text = json_dumps(report, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (!text)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
@@ -148,14 +163,16 @@ static eai_status print_report(const json_t *report, const bench_args *args, con
     return EAI_OK;
 }
 
-eai_status bench_end(eai_status st, json_t *report, const bench_args *args, const char *columns,
-                     const eai_command_context *ctx, eai_error *err)
+eai_status bench_end(eai_status st, json_t *report, eai_bench_results *results,
+                     const bench_args *args, const char *columns, const eai_command_context *ctx,
+                     eai_error *err)
 {
     if (st == EAI_OK && !report)
         st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
     if (st == EAI_OK)
-        st = print_report(report, args, columns, ctx->out, err);
+        st = print_report(report, results, args, columns, ctx->out, err);
     json_decref(report);
+    eai_bench_results_free(results);
     return st;
 }
 
@@ -234,13 +251,13 @@ eai_status bench_session_open(bench_session *s, const char *name, const bench_ar
     EAI_TRY(bench_open_backend(&s->backend, args, NULL, err));
     EAI_TRY(open_models(s, ctx, err));
     s->report = bench_report(name, s->backend, eai_backend_measure_peak(s->backend));
-    return EAI_OK;
+    return bench_results(&s->results, name, 0, err);
 }
 
 eai_status bench_session_end(bench_session *s, eai_status st, const bench_args *args,
                              const char *columns, const eai_command_context *ctx, eai_error *err)
 {
-    st = bench_end(st, s->report, args, columns, ctx, err);
+    st = bench_end(st, s->report, s->results, args, columns, ctx, err);
     for (size_t i = 0; i < s->n; i++)
         close_model(&s->models[i]);
     eai_free(s->models);
@@ -262,6 +279,21 @@ static const eai_command commands[] = {
      sizeof(bench_generate_args), bench_generate, BENCH_MODEL_USAGE, BENCH_MODEL_HELP},
     {"ops", "where the time of a training step and of generation goes", bench_ops_options,
      sizeof(bench_ops_args), bench_ops, BENCH_MODEL_USAGE, BENCH_MODEL_HELP},
+    {"run", "other programs, until their times are known well enough", bench_run_options,
+     sizeof(bench_run_args), bench_run, "COMMAND... | -- PROGRAM [WORD...]",
+     "Each COMMAND is one word, as 'sort big.txt'; behind -- all words are one command. Without "
+     "--shell no shell\nis started: blanks and quotes split a COMMAND, nothing else is special. "
+     "Several take turns, and all go on\nuntil each is known well enough. Exit status 130 after "
+     "Ctrl-C, with what was measured by then."},
+    {"compare", "two files of results: what became slower or larger", bench_compare_options,
+     sizeof(bench_compare_args), bench_compare, "BEFORE.json AFTER.json",
+     "A case differs when the Mann-Whitney test, corrected for the number of cases, says so. A "
+     "gate "
+     "fails, with exit\nstatus 1, when a case differs and the whole interval of its ratio lies "
+     "above "
+     "it, or when a case is missing."},
+    {"report", "files of results as a page, a table or rows", bench_report_options,
+     sizeof(bench_report_args), bench_report_command, "FILE.json...", NULL},
     {0},
 };
 

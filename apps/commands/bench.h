@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include <efficientai/bench.h>
+#include <efficientai/bench_results.h>
 #include <efficientai/project.h>
 
 /* Embed as the first member of the arguments. */
@@ -90,11 +91,18 @@ bool bench_next_word(char *word, size_t size, const char **at);
 json_t *bench_report(const char *name, const eai_backend *b, double peak);
 /* Appends {fields} to the rows of a report; takes `row`. */
 void bench_add_row(json_t *report, json_t *row);
-/* Frees it and, where the status so far is EAI_OK, prints it: as JSON, or else as a table of the
- * columns named in "title=key:FORMAT|..", FORMAT s for texts, else the number of decimals. Returns
- * the status of the whole. */
-eai_status bench_end(eai_status st, json_t *report, const bench_args *args, const char *columns,
-                     const eai_command_context *ctx, eai_error *err);
+/* Results of `bench` with the facts of this machine, build and process. */
+eai_status bench_results(eai_bench_results **out, const char *bench, uint64_t seed, eai_error *err);
+/* Adds a case's n samples, before they are sorted; another one of that name becomes "NAME #2". */
+eai_status bench_add_samples(eai_bench_results *r, const char *name, const double *seconds,
+                             size_t n, eai_error *err);
+/* Frees both and, where the status so far is EAI_OK, prints the report: as JSON together with what
+ * eai_bench_results_to_json() says of the results, or else as a table of the columns named in
+ * "title=key:FORMAT|..", FORMAT s for texts, else the number of decimals. Returns the status of the
+ * whole. */
+eai_status bench_end(eai_status st, json_t *report, eai_bench_results *results,
+                     const bench_args *args, const char *columns, const eai_command_context *ctx,
+                     eai_error *err);
 
 /* A model to measure: a known name, a file, or "random:SIZE[:TYPE]". */
 typedef struct bench_model {
@@ -105,12 +113,13 @@ typedef struct bench_model {
 } bench_model;
 
 /* What a command that measures models opens: a backend, those models that the operands name or the
- * default one, a report. bench_session_end closes it and does what bench_end says. */
+ * default one, a report and results. bench_session_end closes it and does what bench_end says. */
 typedef struct bench_session {
     eai_backend *backend;
     bench_model *models;
     size_t n;
     json_t *report;
+    eai_bench_results *results;
 } bench_session;
 eai_status bench_session_open(bench_session *s, const char *name, const bench_args *args,
                               const eai_command_context *ctx, eai_error *err);
@@ -155,5 +164,28 @@ typedef struct bench_ops_args {
 } bench_ops_args;
 extern const eai_option bench_ops_options[];
 eai_status bench_ops(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct bench_run_args {
+    int64_t warm_up, least_runs, most_runs, runs, seed;
+    double precision, seconds, timeout;
+    const char *setup, *prepare, *conclude, *cleanup, *names, *program_output, *output;
+    bool shell, ignore_failure, one_by_one, json;
+} bench_run_args;
+extern const eai_option bench_run_options[];
+eai_status bench_run(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct bench_compare_args {
+    const char *fail_above, *fail_above_memory;
+    double alpha;
+    bool json;
+} bench_compare_args;
+extern const eai_option bench_compare_options[];
+eai_status bench_compare(const eai_command_context *ctx, const void *args, eai_error *err);
+
+typedef struct bench_report_args {
+    const char *output, *format;
+} bench_report_args;
+extern const eai_option bench_report_options[];
+eai_status bench_report_command(const eai_command_context *ctx, const void *args, eai_error *err);
 
 #endif

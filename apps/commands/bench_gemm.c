@@ -52,6 +52,7 @@ typedef struct plan {
     eai_dtype types[MAX_TYPES];
     size_t n_types;
     json_t *report;
+    eai_bench_results *results;
 } plan;
 
 static eai_status add_backend(plan *p, const char *isa, eai_error *err)
@@ -115,9 +116,10 @@ static bool parse_shape(eai_bench_product *out, const char *word)
     return true;
 }
 
-static void add_row(const plan *p, const eai_bench_product *shape, size_t backend,
-                    const eai_bench_case *c)
+static eai_status add_row(const plan *p, const eai_bench_product *shape, size_t backend,
+                          const eai_bench_case *c, eai_error *err)
 {
+    char name[160];
     eai_bench_times t = eai_bench_case_times(c);
     double gflops = eai_bench_case_flops(c) / t.median / 1e9;
     char text[80];
@@ -133,6 +135,9 @@ static void add_row(const plan *p, const eai_bench_product *shape, size_t backen
         json_object_set_new(row, "share_of_peak", json_real(1e9 * gflops / p->peaks[backend]));
     }
     bench_add_row(p->report, row);
+    snprintf(name, sizeof(name), "%s %s %s %s", text, eai_dtype_get(shape->dtype)->name,
+             shape->gradient ? "kn" : "nk", eai_backend_isa(p->backends[backend]));
+    return bench_add_samples(p->results, name, eai_bench_case_seconds(c), t.n, err);
 }
 
 /* All types, layouts and backends of a shape take turns. */
@@ -158,7 +163,7 @@ static eai_status time_shape(const plan *p, eai_bench_product shape, eai_error *
         st = eai_bench_run_cases(cases, n, (size_t)p->args->bench.repeat, err);
     for (size_t i = 0; i < n; i++) {
         if (st == EAI_OK)
-            add_row(p, &products[i], i % p->n_backends, cases[i]);
+            st = add_row(p, &products[i], i % p->n_backends, cases[i], err);
         eai_bench_case_free(cases[i]);
     }
     eai_free(products);
@@ -187,9 +192,11 @@ eai_status bench_gemm(const eai_command_context *ctx, const void *args, eai_erro
         st = open_backends(&p, err);
     if (st == EAI_OK) {
         p.report = bench_report("gemm", p.backends[0], 0);
-        st = time_shapes(&p, err);
+        st = bench_results(&p.results, "gemm", 0, err);
     }
-    st = bench_end(st, p.report, &p.args->bench,
+    if (st == EAI_OK)
+        st = time_shapes(&p, err);
+    st = bench_end(st, p.report, p.results, &p.args->bench,
                    "product=shape:s|weights=weights:s|layout=layout:s|isa=isa:s|"
                    "GFLOP/s=gflops:1|peak=peak_gflops:1|of peak=share_of_peak:2|ms=median_ms:4|"
                    "least ms=least_ms:4",

@@ -115,40 +115,51 @@ static double bytes_read(const bench_model *m)
     return bytes;
 }
 
-static json_t *new_row(const subject *s, const char *test, int64_t tokens, eai_bench_times t)
+/* One row and one case of a test's n samples, which are sorted. */
+static eai_status add_test(json_t **row, const bench_session *session, const subject *s,
+                           const char *test, int64_t tokens, double *seconds, eai_error *err)
 {
     char name[48];
     snprintf(name, sizeof(name), "%s%lld", test, (long long)tokens);
-    return json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "model", s->model->name, "test", name,
+    char *title = eai_asprintf("%s %s", s->model->name, name);
+    if (!title)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a name");
+    eai_status st = bench_add_samples(session->results, title, seconds, s->n, err);
+    eai_free(title);
+    EAI_TRY(st);
+    eai_bench_times t = eai_bench_summarize(seconds, s->n);
+    *row = json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "model", s->model->name, "test", name,
                      "tokens_per_s", (double)tokens / t.median, "median_ms", 1e3 * t.median,
                      "least_ms", 1e3 * t.least, "first_token_seconds", s->first_token);
+    bench_add_row(session->report, *row);
+    return EAI_OK;
 }
 
-static void add_rows(json_t *report, const subject *s, const job *j)
+static eai_status add_rows(const bench_session *session, const subject *s, const job *j,
+                           eai_error *err)
 {
-    for (size_t i = 0; i < j->n_prompts; i++) {
-        double *seconds = s->prompt_seconds + i * (size_t)j->args->bench.repeat;
-        bench_add_row(report,
-                      new_row(s, "prompt ", j->prompts[i], eai_bench_summarize(seconds, s->n)));
-    }
-    eai_bench_times t = eai_bench_summarize(s->token_seconds, s->n);
-    double speed = bytes_read(s->model) * (double)j->args->tokens / t.median;
-    json_t *row = new_row(s, "tokens ", j->args->tokens, t);
+    json_t *row;
+    for (size_t i = 0; i < j->n_prompts; i++)
+        EAI_TRY(add_test(&row, session, s, "prompt ", j->prompts[i],
+                         s->prompt_seconds + i * (size_t)j->args->bench.repeat, err));
+    EAI_TRY(add_test(&row, session, s, "tokens ", j->args->tokens, s->token_seconds, err));
+    double median = eai_bench_summarize(s->token_seconds, s->n).median;
+    double speed = bytes_read(s->model) * (double)j->args->tokens / median;
     json_object_set_new(row, "weights_gb_per_s", json_real(speed / 1e9));
     json_object_set_new(row, "share_of_read", json_real(speed / j->read_speed));
-    bench_add_row(report, row);
+    return EAI_OK;
 }
 
-static eai_status measure(json_t *report, bench_model *models, size_t n, eai_backend *b,
-                          const job *j, eai_error *err)
+static eai_status measure(const bench_session *session, const job *j, eai_error *err)
 {
     eai_status st = EAI_OK;
+    size_t n = session->n;
     subject *subjects = eai_alloc_zeroed(n, sizeof(*subjects));
     if (!subjects)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu models", n);
     for (size_t i = 0; i < n && st == EAI_OK; i++) {
-        subjects[i].model = &models[i];
-        st = open_subject(&subjects[i], b, j, err);
+        subjects[i].model = &session->models[i];
+        st = open_subject(&subjects[i], session->backend, j, err);
     }
     for (int64_t turn = 0; turn < j->args->bench.repeat; turn++) {
         for (size_t i = 0; i < n && st == EAI_OK; i++)
@@ -156,13 +167,14 @@ static eai_status measure(json_t *report, bench_model *models, size_t n, eai_bac
     }
     for (size_t i = 0; i < n; i++) {
         if (st == EAI_OK)
-            add_rows(report, &subjects[i], j);
+            st = add_rows(session, &subjects[i], j, err);
         eai_generator_free(subjects[i].generator);
         eai_free(subjects[i].prompt_seconds);
         eai_free(subjects[i].token_seconds);
     }
     eai_free(subjects);
-    json_object_set_new(report, "peak_rss_mb", json_real((double)eai_hardware_peak_rss() / 1e6));
+    json_object_set_new(session->report, "peak_rss_mb",
+                        json_real((double)eai_hardware_peak_rss() / 1e6));
     return st;
 }
 
@@ -185,7 +197,7 @@ eai_status bench_generate(const eai_command_context *ctx, const void *args, eai_
         st = measure_reading(&j, s.backend, err);
     if (st == EAI_OK) {
         json_object_set_new(s.report, "read_gb_per_s", json_real(j.read_speed / 1e9));
-        st = measure(s.report, s.models, s.n, s.backend, &j, err);
+        st = measure(&s, &j, err);
     }
     return bench_session_end(&s, st, &j.args->bench,
                              "model=model:s|test=test:s|tokens/s=tokens_per_s:1|ms=median_ms:1|"

@@ -67,9 +67,11 @@ static eai_status open_subject(subject *s, eai_backend *b, const bench_train_arg
     return EAI_OK;
 }
 
-static void add_row(json_t *report, subject *s, const bench_train_args *a)
+static eai_status add_row(json_t *report, eai_bench_results *results, subject *s,
+                          const bench_train_args *a, eai_error *err)
 {
     eai_plan_memory m;
+    EAI_TRY(bench_add_samples(results, s->model->name, s->seconds, s->n, err));
     eai_bench_times t = eai_bench_summarize(s->seconds, s->n);
     eai_trainer_get_memory(&m, eai_bench_training_trainer(s->training));
     double tokens = (double)(a->batch_size * a->seq_len);
@@ -81,6 +83,7 @@ static void add_row(json_t *report, subject *s, const bench_train_args *a)
                             tokens / t.median, "median_ms", 1e3 * t.median, "least_ms",
                             1e3 * t.least, "weights_mb", (double)m.weights / 1e6, "planned_mb",
                             (double)planned / 1e6, "first_step_seconds", s->first_step));
+    return EAI_OK;
 }
 
 static eai_status run_steps(subject *subjects, size_t n, const bench_train_args *a, eai_error *err)
@@ -94,27 +97,28 @@ static eai_status run_steps(subject *subjects, size_t n, const bench_train_args 
     return EAI_OK;
 }
 
-static eai_status measure(json_t *report, bench_model *models, size_t n, eai_backend *b,
-                          const bench_train_args *a, eai_error *err)
+static eai_status measure(const bench_session *session, const bench_train_args *a, eai_error *err)
 {
     eai_status st = EAI_OK;
+    size_t n = session->n;
     subject *subjects = eai_alloc_zeroed(n, sizeof(*subjects));
     if (!subjects)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu models", n);
     for (size_t i = 0; i < n && st == EAI_OK; i++) {
-        subjects[i].model = &models[i];
-        st = open_subject(&subjects[i], b, a, err);
+        subjects[i].model = &session->models[i];
+        st = open_subject(&subjects[i], session->backend, a, err);
     }
     if (st == EAI_OK)
         st = run_steps(subjects, n, a, err);
     for (size_t i = 0; i < n; i++) {
         if (st == EAI_OK)
-            add_row(report, &subjects[i], a);
+            st = add_row(session->report, session->results, &subjects[i], a, err);
         eai_bench_training_free(subjects[i].training);
         eai_free(subjects[i].seconds);
     }
     eai_free(subjects);
-    json_object_set_new(report, "peak_rss_mb", json_real((double)eai_hardware_peak_rss() / 1e6));
+    json_object_set_new(session->report, "peak_rss_mb",
+                        json_real((double)eai_hardware_peak_rss() / 1e6));
     return st;
 }
 
@@ -124,7 +128,7 @@ eai_status bench_train(const eai_command_context *ctx, const void *args, eai_err
     bench_session s;
     eai_status st = bench_session_open(&s, "train", &a->bench, ctx, err);
     if (st == EAI_OK)
-        st = measure(s.report, s.models, s.n, s.backend, a, err);
+        st = measure(&s, a, err);
     return bench_session_end(&s, st, &a->bench,
                              "model=model:s|batch=batch_size:0|seq=seq_len:0|rank=rank:0|"
                              "tokens/s=tokens_per_s:1|ms a step=median_ms:1|least ms=least_ms:1|"

@@ -67,6 +67,9 @@ EAI_API void eai_bench_case_free(eai_bench_case *c);
 EAI_API EAI_CHECKED eai_status eai_bench_run_cases(eai_bench_case *const *cases, size_t n,
                                                    size_t repeat, eai_error *err);
 EAI_API eai_bench_times eai_bench_case_times(const eai_bench_case *c);
+/* Its times.n samples in the order of the turns; NULL before the first run. Borrowed until the next
+ * one. */
+EAI_API const double *eai_bench_case_seconds(const eai_bench_case *c);
 EAI_API double eai_bench_case_flops(const eai_bench_case *c); /* of a run */
 
 /* ---- Models

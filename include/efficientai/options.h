@@ -120,6 +120,8 @@ EAI_API void eai_option_set_free(eai_option_set *set);
 
 /* The words that were not options, in order. Borrowed. */
 EAI_API int eai_options_operands(const eai_option_set *set, const char *const **out);
+/* How many of them, the last ones, stood behind "--". */
+EAI_API int eai_options_literal_operands(const eai_option_set *set);
 
 /* Where an option's value came from: "default", "config FILE:LINE", "config FILE:LINE (profile
  * NAME)", "environment NAME", "--set", "command line". NULL for a name that is not in the table. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include <efficientai/alloc.h>
-#include <efficientai/clock.h>
+#include <efficientai/measure.h>
 #include <efficientai/rng.h>
 
 #include "bench/random_data.h"
@@ -12,15 +12,13 @@
 #include "base/banned.h"
 
 #define TURN_SECONDS 1e-3
-#define MAX_RUNS     1000000
 
 struct eai_bench_case {
     eai_plan *plan;
     void *weights;
     double flops;
     eai_bench_times times;
-    size_t runs;     /* a turn */
-    double *seconds; /* of the turns; while eai_bench_run_cases runs */
+    double *seconds; /* [times.n] in their order, and once more sorted */
 };
 
 static eai_status check_product(const eai_bench_product *p, eai_error *err)
@@ -88,57 +86,79 @@ void eai_bench_case_free(eai_bench_case *c)
         return;
     eai_plan_free(c->plan);
     eai_free(c->weights);
+    eai_free(c->seconds);
     eai_free(c);
 }
 
-/* Seconds of a run, over `n` of them. */
-static eai_status run_turn(double *seconds, const eai_bench_case *c, size_t n, eai_error *err)
+static eai_status run_once(void *ud, eai_error *err)
 {
-    double start = eai_clock_seconds();
-    for (size_t i = 0; i < n; i++)
-        EAI_TRY(eai_plan_run(c->plan, err));
-    *seconds = (eai_clock_seconds() - start) / (double)n;
+    const eai_bench_case *c = ud;
+    return eai_plan_run(c->plan, err);
+}
+
+/* Keeps the samples of series i. */
+static eai_status keep_times(eai_bench_case *c, const eai_series *s, eai_error *err)
+{
+    double *seconds = eai_alloc_array(2 * s->n, sizeof(*seconds));
+    if (!seconds)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu times", s->n);
+    memcpy(seconds, s->values[EAI_METRIC_SECONDS], s->n * sizeof(*seconds));
+    memcpy(seconds + s->n, seconds, s->n * sizeof(*seconds));
+    eai_free(c->seconds);
+    c->seconds = seconds;
+    c->times = eai_bench_summarize(seconds + s->n, s->n); /* which sorts */
     return EAI_OK;
 }
 
-static eai_status warm_up(eai_bench_case *c, size_t repeat, eai_error *err)
+static eai_status measure_cases(eai_bench_results *r, eai_bench_case *const *cases, size_t n,
+                                size_t repeat, eai_error *err)
 {
-    double seconds;
-    c->times = (eai_bench_times){0};
-    c->seconds = eai_alloc_array(repeat, sizeof(*c->seconds));
-    if (!c->seconds)
-        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu times", repeat);
-    EAI_TRY(run_turn(&seconds, c, 1, err)); /* touches the memory */
-    EAI_TRY(run_turn(&seconds, c, 1, err));
-    double runs = seconds > 0 ? TURN_SECONDS / seconds : MAX_RUNS;
-    c->runs = runs < 1 ? 1 : runs > MAX_RUNS ? MAX_RUNS : (size_t)runs;
-    return EAI_OK;
+    eai_measure_opts opts = EAI_MEASURE_OPTS_INIT;
+    eai_measure_case *what = eai_alloc_zeroed(n + 1, sizeof(*what));
+    char(*names)[24] = eai_alloc_zeroed(n + 1, sizeof(*names));
+    eai_status st =
+        what && names ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for %zu cases", n);
+    for (size_t i = 0; i < n && st == EAI_OK; i++) {
+        snprintf(names[i], sizeof(names[i]), "%zu", i);
+        what[i] = (eai_measure_case){.name = names[i], .run = run_once, .ud = cases[i]};
+    }
+    opts.warm_up = 2; /* the first touches the memory */
+    opts.least_runs = repeat;
+    opts.most_runs = repeat;
+    opts.precision = 0;
+    opts.most_seconds = 0;
+    opts.turn_seconds = TURN_SECONDS;
+    if (st == EAI_OK)
+        st = eai_measure(r, what, n, &opts, err);
+    eai_free(what);
+    eai_free(names);
+    return st;
 }
 
 eai_status eai_bench_run_cases(eai_bench_case *const *cases, size_t n, size_t repeat,
                                eai_error *err)
 {
-    eai_status st = EAI_OK;
+    eai_bench_results *r = NULL;
     if (repeat == 0)
         return eai_error_set(err, EAI_ERR_ARGUMENT, "times of no run at all");
+    for (size_t i = 0; i < n; i++)
+        cases[i]->times = (eai_bench_times){0};
+    EAI_TRY(eai_bench_results_create(&r, "products", err));
+    eai_status st = measure_cases(r, cases, n, repeat, err);
     for (size_t i = 0; i < n && st == EAI_OK; i++)
-        st = warm_up(cases[i], repeat, err);
-    for (size_t turn = 0; turn < repeat; turn++) {
-        for (size_t i = 0; i < n && st == EAI_OK; i++)
-            st = run_turn(&cases[i]->seconds[turn], cases[i], cases[i]->runs, err);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (st == EAI_OK)
-            cases[i]->times = eai_bench_summarize(cases[i]->seconds, repeat);
-        eai_free(cases[i]->seconds);
-        cases[i]->seconds = NULL;
-    }
+        st = keep_times(cases[i], eai_bench_results_at(r, i), err);
+    eai_bench_results_free(r);
     return st;
 }
 
 eai_bench_times eai_bench_case_times(const eai_bench_case *c)
 {
     return c->times;
+}
+
+const double *eai_bench_case_seconds(const eai_bench_case *c)
+{
+    return c->seconds;
 }
 
 double eai_bench_case_flops(const eai_bench_case *c)

@@ -201,6 +201,11 @@ int eai_options_operands(const eai_option_set *set, const char *const **out)
     return set->n_operands;
 }
 
+int eai_options_literal_operands(const eai_option_set *set)
+{
+    return set->n_literal;
+}
+
 const char *eai_options_origin(const eai_option_set *set, const char *name)
 {
     const eai_option *o = options__find(set->table, NULL, name, strlen(name));

@@ -460,6 +460,7 @@ static eai_status walk_words(options_parser *p, bool first, int argc, char **arg
         switch (w.kind) {
         case WORD_OPERAND:
             st = first ? EAI_OK : add_operand(p, argv[i]);
+            p->set->n_literal += !first && ended;
             break;
         case WORD_END:
             ended = true;

@@ -147,6 +147,7 @@ static void test_all_ways_to_write_them(void **state)
     assert_string_equal(operands[2], "-7");
     assert_string_equal(operands[3], "--rank");
     assert_string_equal(operands[4], "--help");
+    assert_int_equal(eai_options_literal_operands(set), 2);
     eai_option_set_free(set);
 
     char *again[] = {

@@ -854,3 +854,37 @@ documents = {
 for name, text_of_file in documents.items():
     put("document", name, text_of_file.encode())
 put("document", "t_not_utf8", b'ta = "\xff"')
+# --- bench_results: samples of `efficientai bench` ---
+
+case = {"name": "sort a", "command": "sort a", "warm_up": 1, "batch": 1, "stop": "precision",
+        "samples": {"seconds": [0.011, 0.012, 0.0115, 0.5], "user_seconds": [0.01, 0.01, 0.011, 0.01], "peak_bytes": [1e6, 1e6, 2e6, 1e6]}}
+result = {"format": "efficientai-bench", "schema": 1, "bench": "run", "fingerprint": {"hash": "0123456789ab", "facts": {"cpu": "x", "cores": "2"}},
+          "environment": {"seed": "1", "load_at_start": "0.1 0.1 0.1"}, "cases": [case, {**case, "name": "b|<c>&\"'"}]}
+results = {
+    "whole": result,
+    "no_cases": {**result, "cases": []},
+    "zeros": {**result, "cases": [{**case, "samples": {"seconds": [0, 0, 0]}}]},
+    "one_sample": {**result, "cases": [{**case, "samples": {"seconds": [3]}}]},
+    "tiny_and_huge": {**result, "cases": [{**case, "samples": {"seconds": [5e-324, 1e18, 1e-300, 1e18], "cycles": [0, 1e18, 5e-324, 3]}}]},
+    "schema_2": {**result, "schema": 2},
+    "schema_text": {**result, "schema": "1"},
+    "format_other": {**result, "format": "hyperfine"},
+    "samples_negative": {**result, "cases": [{**case, "samples": {"seconds": [1, -1]}}]},
+    "samples_beyond": {**result, "cases": [{**case, "samples": {"seconds": [1e300]}}]},
+    "samples_text": {**result, "cases": [{**case, "samples": {"seconds": ["1"]}}]},
+    "samples_uneven": {**result, "cases": [{**case, "samples": {"seconds": [1, 2], "cycles": [1]}}]},
+    "samples_list": {**result, "cases": [{**case, "samples": [1]}]},
+    "name_twice": {**result, "cases": [case, case]},
+    "name_control": {**result, "cases": [{**case, "name": "a\u0001\u009b"}, {**case, "name": "a?\u009b"}]},
+    "name_long": {**result, "cases": [{**case, "name": "n" * 4097}]},
+    "stop_other": {**result, "cases": [{**case, "stop": "%s%n"}]},
+    "batch_huge": {**result, "cases": [{**case, "batch": 1 << 62}]},
+    "facts_number": {**result, "fingerprint": {"facts": {"cores": 2}}},
+    "facts_many": {**result, "environment": {str(k): "" for k in range(300)}},
+    "hyperfine": {"results": [{"command": "a", "times": [1.0]}]},
+    "list": [result],
+}
+for name, r in results.items():
+    put("bench_results", name, json.dumps(r).encode())
+for n in (0, 1, 40, 200, 500):
+    put("bench_results", f"cut_at_{n}", json.dumps(result).encode()[:n])
