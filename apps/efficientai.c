@@ -67,7 +67,8 @@ static void print_help(catalog *c, FILE *out)
         print_row(core_commands[i]->name, core_commands[i]->summary, out);
     fputs("\n"
           "'efficientai COMMAND --help' shows a command's options, '--version' the version.\n"
-          "Before the command: --plugin-path DIR, --color WHEN, --log-level LEVEL, -v.\n"
+          "Before the command: --plugin-path DIR, --color WHEN, --log-level LEVEL, -v,\n"
+          "--log-file FILE ('auto': where 'efficientai logs search' looks).\n"
           "Programs efficientai-NAME on PATH and plugins in $EFFICIENTAI_PLUGIN_PATH add\n"
           "commands.\n",
           out);
@@ -171,6 +172,16 @@ static int take_option(const char **value, const char *name, int argc, char **ar
     return 0;
 }
 
+/* --log-file FILE: as $EFFICIENTAI_LOG_FILE, which programs that this one starts see too. */
+static eai_status log_to_file(const char *path, eai_error *err)
+{
+    eai_log_level level = eai_log_get_level();
+    setenv("EFFICIENTAI_LOG_FILE", path, 1);
+    eai_status st = eai_log_start(err);
+    eai_log_set_level(level); /* of words before this one */
+    return st;
+}
+
 /* One option in front of the command: how many words it has, 0 when there is none. */
 static eai_status take_leading(int *n, catalog *c, int argc, char **argv, eai_error *err)
 {
@@ -180,6 +191,9 @@ static eai_status take_leading(int *n, catalog *c, int argc, char **argv, eai_er
     *n = take_option(&c->plugin_path, "--plugin-path", argc, argv);
     if (*n > 0)
         return EAI_OK;
+    *n = take_option(&value, "--log-file", argc, argv);
+    if (*n > 0)
+        return log_to_file(value, err);
     *n = take_option(&value, "--color", argc, argv);
     if (*n > 0 && !eai_terminal_set_color(value))
         return eai_error_set(err, EAI_ERR_USAGE, "--color: '%s' is not one of auto, always, never",

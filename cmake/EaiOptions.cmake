@@ -65,5 +65,6 @@ pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.85)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 set(EAI_LIBRARIES PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::CRYPTO
-    PkgConfig::CURL PkgConfig::CAIRO PkgConfig::YAML Threads::Threads ${CMAKE_DL_LIBS} m)
+    PkgConfig::CURL PkgConfig::CAIRO PkgConfig::YAML PkgConfig::ZLIB Threads::Threads ${CMAKE_DL_LIBS} m)

@@ -29,6 +29,7 @@ libcrypto         |have_library libcrypto                       |libssl-dev     
 libcurl           |have_library libcurl                        |libcurl4-openssl-dev|curl
 cairo             |have_library cairo                           |libcairo2-dev     |cairo
 libyaml           |have_library yaml-0.1                        |libyaml-dev       |libyaml
+zlib              |have_library zlib                            |zlib1g-dev        |zlib
 cmocka            |have_library cmocka                          |libcmocka-dev     |cmocka
 python3           |command -v python3                           |python3           |python3
 pip               |have_pip                                     |python3-pip       |python3

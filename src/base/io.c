@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -133,6 +134,21 @@ ssize_t io__read(int fd, void *data, size_t n)
     return done;
 }
 
+ssize_t io__pread(int fd, void *data, size_t n, off_t offset)
+{
+    ssize_t done;
+    do {
+        int fault = next_fault(WAITS | MOVES);
+        if (fault > 0) {
+            errno = fault;
+            done = -1;
+        } else {
+            done = pread(fd, data, fault == IO_SHORT && n > 1 ? 1 : n, offset);
+        }
+    } while (done < 0 && errno == EINTR);
+    return done;
+}
+
 ssize_t io__write(int fd, const void *data, size_t n)
 {
     ssize_t done;
@@ -146,6 +162,15 @@ ssize_t io__write(int fd, const void *data, size_t n)
         }
     } while (done < 0 && errno == EINTR);
     return done;
+}
+
+int io__lock(int fd, int operation)
+{
+    int result;
+    do {
+        result = fails(WAITS) ? -1 : flock(fd, operation);
+    } while (result < 0 && errno == EINTR);
+    return result;
 }
 
 static int sync_once(int fd)

@@ -19,7 +19,9 @@ int io__open(const char *path, int flags, mode_t mode);
 int io__close(int fd); /* the descriptor is gone whatever is returned */
 int io__fstat(int fd, struct stat *info);
 ssize_t io__read(int fd, void *data, size_t n);
+ssize_t io__pread(int fd, void *data, size_t n, off_t offset);
 ssize_t io__write(int fd, const void *data, size_t n);
+int io__lock(int fd, int operation); /* flock() */
 /* To the disk itself: on macOS fsync() would stop at the drive's cache. */
 int io__sync(int fd);
 void *io__map(size_t n, int fd); /* n > 0 bytes for reading; MAP_FAILED */

@@ -2,11 +2,13 @@
  *
  * Why process-wide, when nothing else in the library is: whoever looks for the reason of a failure
  * does not hold the object that knows it, and a log that must be handed down through every call is
- * not used. What it does not do: print by itself (a program says where lines go), rotate files, or
+ * not used. What it does not do: print by itself (a program says where lines go), or
  * drop lines to be fast.
  *
  * The level is read by everybody without a lock (log.h); all else is guarded by one, which is held
- * while a line is written: lines of several threads stay whole and in order. Start at
+ * while a line is written: lines of several threads stay whole and in order. Memory for a line is
+ * static and guarded likewise. A line goes to a stream or sink, to a file (log_file.c), or to both,
+ * each with a highest level of its own. Settings from the environment are in log_start.c. Start at
  * eai_log_write. */
 #include "base/log.h"
 
@@ -15,15 +17,20 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include <efficientai/alloc.h>
 #include <efficientai/clock.h>
 
-#include "base/strbuf.h"
+#include "base/log_internal.h"
+#include "base/mask.h"
 #include "base/text.h"
 
 #include "base/banned.h"
 
-#define JSON_MAX ((size_t)1 << 16)
+#define SECONDS_A_DAY 86400
+#define MODULE_MAX    64
 
 int eai_log_threshold_ = -1;
 
@@ -32,6 +39,9 @@ static eai_log_level wanted = EAI_LOG_WARN;
 static eai_log_sink take_record; /* NULL: nobody */
 static void *take_ud;
 static FILE *stream; /* where take_record is one of the two functions of this file */
+static bool colored; /* the stream is a terminal that has colours */
+static log_file file = {.fd = -1};
+static mask_secrets secrets;
 static double started = -1;
 static _Thread_local bool writing; /* this thread is inside a sink */
 
@@ -98,10 +108,17 @@ eai_status eai_log_parse_level(eai_log_level *out, const char *text, const char 
                          levels_listed + 2);
 }
 
-/* With the lock held, after a change of level or sink. */
+/* The highest level that the file takes: what happened is wanted there without having been asked
+ * for. */
+static eai_log_level file_level(void)
+{
+    return wanted > EAI_LOG_INFO ? wanted : EAI_LOG_INFO;
+}
+
+/* With the lock held, after a change of level, sink or file. */
 static void set_threshold(void)
 {
-    int highest = take_record ? (int)wanted : -1;
+    int highest = file.path ? (int)file_level() : take_record ? (int)wanted : -1;
     __atomic_store_n(&eai_log_threshold_, highest, __ATOMIC_RELAXED);
 }
 
@@ -135,34 +152,50 @@ static void write_line(const char *line, size_t n)
     fflush(stream);
 }
 
+static char line_of_record[LOG_LINE_MAX];
+
 static void write_text(void *ud, const eai_log_record *r)
 {
-    char line[EAI_LOG_MESSAGE_MAX + 128];
     (void)ud;
-    int n = snprintf(line, sizeof(line), "%8.3f %-5s %.64s: %s\n", r->seconds,
-                     eai_log_level_name(r->level), r->module, r->message);
-    if (n > 0)
-        write_line(line, (size_t)n);
+    write_line(line_of_record, log__format_text(line_of_record, r, colored));
+}
+
+static double seconds_since_1970(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void write_json(void *ud, const eai_log_record *r)
 {
-    static const char no_memory[] =
-        "{\"level\":\"error\",\"module\":\"log\",\"message\":\"no memory for a line\"}\n";
-    char now[EAI_CLOCK_ISO_SIZE];
-    eai_strbuf b = EAI_STRBUF_INIT(JSON_MAX);
     (void)ud;
-    eai_strbuf_printf(&b, "{\"time\":\"%s\",\"seconds\":%.3f,\"level\":\"%s\",\"module\":",
-                      eai_clock_iso(now, sizeof(now)), r->seconds, eai_log_level_name(r->level));
-    eai_strbuf_json_string(&b, r->module);
-    eai_strbuf_text(&b, ",\"message\":");
-    eai_strbuf_json_string(&b, r->message);
-    eai_strbuf_text(&b, "}\n");
-    if (b.status == EAI_OK)
-        write_line(eai_strbuf_get(&b), b.length);
-    else
-        write_line(no_memory, sizeof(no_memory) - 1);
-    eai_strbuf_deinit(&b);
+    write_line(line_of_record,
+               log__format_json(line_of_record, r, seconds_since_1970(), wanted >= EAI_LOG_DEBUG));
+}
+
+static void write_to_file(const eai_log_record *r)
+{
+    double now = seconds_since_1970();
+    size_t n = log__format_json(line_of_record, r, now, wanted >= EAI_LOG_DEBUG);
+    log__file_write(&file, line_of_record, n, (long)(now / SECONDS_A_DAY));
+}
+
+static void start_clock(void)
+{
+    if (started < 0)
+        started = eai_clock_seconds();
+}
+
+/* The rule of eai_terminal_has_color(), which belongs to a layer above. */
+static bool has_colors(FILE *out)
+{
+    const char *term = getenv("TERM");
+    const char *refused = getenv("NO_COLOR");
+    const char *ci = getenv("CI");
+    int fd = fileno(out);
+    return fd >= 0 && isatty(fd) && term && strcmp(term, "dumb") != 0 && !(refused && *refused) &&
+           !(ci && *ci);
 }
 
 static void set_sink(eai_log_sink sink, void *ud, FILE *out)
@@ -171,8 +204,8 @@ static void set_sink(eai_log_sink sink, void *ud, FILE *out)
     take_record = sink;
     take_ud = ud;
     stream = out;
-    if (started < 0)
-        started = eai_clock_seconds();
+    colored = out && has_colors(out);
+    start_clock();
     set_threshold();
     log__unlock();
 }
@@ -187,55 +220,187 @@ void eai_log_to_stream(FILE *out, eai_log_format format)
     set_sink(format == EAI_LOG_JSON ? write_json : write_text, NULL, out);
 }
 
-eai_status eai_log_start(eai_error *err)
+eai_status eai_log_to_file(const char *path, const eai_log_file_opts *opts, eai_error *err)
 {
-    const char *format = getenv("EFFICIENTAI_LOG_FORMAT");
-    const char *level = getenv("EFFICIENTAI_LOG");
-    eai_log_level parsed;
-
-    eai_log_to_stream(stderr, format && strcmp(format, "json") == 0 ? EAI_LOG_JSON : EAI_LOG_TEXT);
-    if (format && *format && strcmp(format, "json") != 0 && strcmp(format, "text") != 0)
-        return eai_error_set(err, EAI_ERR_USAGE,
-                             "environment EFFICIENTAI_LOG_FORMAT: '%s' is not one of text, json",
-                             format);
-    if (level && *level) {
-        EAI_TRY(eai_log_parse_level(&parsed, level, "environment EFFICIENTAI_LOG", err));
-        eai_log_set_level(parsed);
-    }
+    log_file opened = {.fd = -1};
+    eai_status st = path ? log__file_open(&opened, path, opts, err) : EAI_OK;
+    if (st != EAI_OK)
+        return st;
+    log__lock();
+    opened.n_lost = file.n_lost;
+    log__file_close(&file);
+    file = opened;
+    start_clock();
+    set_threshold();
+    log__unlock();
     return EAI_OK;
+}
+
+uint64_t eai_log_lost(void)
+{
+    log__lock();
+    uint64_t n = file.n_lost;
+    log__unlock();
+    return n;
+}
+
+void eai_log_mask(const char *secret)
+{
+    log__lock();
+    mask__add(&secrets, secret);
+    log__unlock();
+}
+
+/* ---- Fields ---------------------------------------------------------------------------------- */
+
+/* The fields of the line that is being written, with their own texts. */
+static struct {
+    size_t n;
+    eai_log_field each[EAI_LOG_FIELDS_MAX];
+    char keys[EAI_LOG_FIELDS_MAX][LOG_KEY_MAX];
+    char values[EAI_LOG_FIELDS_MAX][LOG_VALUE_MAX];
+} fields_now;
+
+static bool is_reserved(const char *key)
+{
+#define RESERVED_NAME(name) name,
+    static const char *const names[] = {EAI_LOG_RESERVED(RESERVED_NAME)};
+#undef RESERVED_NAME
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(key, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void copy_key(char out[LOG_KEY_MAX], const char *key)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "_.-";
+    snprintf(out, LOG_KEY_MAX - 1, "%s", key && *key ? key : "_");
+    for (char *p = out; *p; p++) {
+        if (!strchr(allowed, *p))
+            *p = '_';
+    }
+    if (is_reserved(out))
+        memcpy(out + strlen(out), "_", 2);
+}
+
+static bool has_key(const char *key)
+{
+    for (size_t i = 0; i < fields_now.n; i++) {
+        if (strcmp(fields_now.each[i].key, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* With the lock held: names that are allowed, texts that may be shown. */
+static void take_fields(const eai_log_field *fields, size_t n)
+{
+    fields_now.n = 0;
+    for (size_t i = 0; i < n && fields_now.n < EAI_LOG_FIELDS_MAX; i++) {
+        char *key = fields_now.keys[fields_now.n];
+        char *value = fields_now.values[fields_now.n];
+        eai_log_field f = fields[i];
+        copy_key(key, f.key);
+        if (has_key(key))
+            continue;
+        if (f.kind == EAI_LOG_STRING && f.text) {
+            const char *text = *f.text && mask__is_secret_name(key) ? MASK_HIDDEN : f.text;
+            mask__text(value, LOG_VALUE_MAX, text, strlen(text), &secrets);
+            text__clean(value);
+            f.text = value;
+        }
+        f.key = key;
+        fields_now.each[fields_now.n++] = f;
+    }
 }
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
-/* Hands a record on, if there is still somebody who takes it. */
-static void hand_on(eai_log_level level, const char *module, const char *message)
+/* "base/log.c:120" of a path as the compiler was given it. */
+static const char *short_source(const char *source)
 {
-    log__lock();
-    if (take_record) {
-        const eai_log_record r = {eai_clock_seconds() - started, level, module, message};
-        writing = true;
-        take_record(take_ud, &r);
-        writing = false;
+    int slashes = 0;
+    for (const char *p = source + strlen(source); p > source; p--) {
+        if (p[-1] == '/' && ++slashes == 2)
+            return p;
     }
-    log__unlock();
+    return source;
 }
 
-void eai_log_write(eai_log_level level, const char *module, const char *fmt, ...)
+/* With the lock held. */
+static void hand_on(const eai_log_record *r)
+{
+    writing = true;
+    if (take_record && r->level <= wanted)
+        take_record(take_ud, r);
+    if (file.path && r->level <= file_level())
+        write_to_file(r);
+    writing = false;
+}
+
+/* Outside the lock: it takes as long as compressing a file does. What fails is tried again when the
+ * next file is put aside. */
+static void archive(const char *path, const eai_log_file_opts *opts)
+{
+    eai_error err = EAI_ERROR_INIT;
+    if (log__archive(path, opts, &err) != EAI_OK)
+        EAI_LOG(WARN, "log", "old log files: %s", err.message);
+}
+
+/* Takes the order to look after files that were put aside; the path is new memory or NULL. */
+static char *take_archive_order(eai_log_file_opts *opts)
+{
+    if (!file.archive_due)
+        return NULL;
+    file.archive_due = false;
+    *opts = file.opts;
+    return eai_strdup(file.path);
+}
+
+/* `raw` has more than a message may have, so that no secret is cut at its end. */
+static void hand_on_message(eai_log_record *r, const char *raw, size_t n_raw)
+{
+    static char message[EAI_LOG_MESSAGE_MAX];
+    static char module[MODULE_MAX];
+    mask__text(message, sizeof(message), raw, n_raw, &secrets);
+    text__clean(message);
+    snprintf(module, sizeof(module), "%s", r->module);
+    text__clean(module);
+    r->message = message;
+    r->module = module;
+    r->seconds = eai_clock_seconds() - started;
+    r->fields = fields_now.each;
+    r->n_fields = fields_now.n;
+    hand_on(r);
+}
+
+void eai_log_write(eai_log_level level, const char *module, const char *source,
+                   const eai_log_field *fields, size_t n_fields, const char *fmt, ...)
 {
     int number = errno;
-    char message[EAI_LOG_MESSAGE_MAX];
+    char raw[EAI_LOG_MESSAGE_MAX + MASK_SECRET_MAX];
+    eai_log_record r = {.level = level, .module = module, .run = eai_log_run_id()};
+    eai_log_file_opts opts;
     va_list args;
 
     if (writing)
         return; /* a sink that logs would wait for itself */
     va_start(args, fmt);
-    int n = vsnprintf(message, sizeof(message), fmt, args);
+    int n = vsnprintf(raw, sizeof(raw), fmt, args);
     va_end(args);
-    if (n >= (int)sizeof(message))
-        text__mark_cut(message, sizeof(message));
-    if (n >= 0) {
-        text__clean(message);
-        hand_on(level, module, message);
-    }
+    if (n < 0)
+        return;
+    r.source = short_source(source);
+    log__lock();
+    take_fields(fields, n_fields);
+    hand_on_message(&r, raw, (size_t)n < sizeof(raw) ? (size_t)n : EAI_LOG_MESSAGE_MAX);
+    char *path = take_archive_order(&opts);
+    log__unlock();
+    if (path)
+        archive(path, &opts);
+    eai_free(path);
     errno = number;
 }

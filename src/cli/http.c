@@ -313,6 +313,8 @@ eai_status http__perform(http_response *response, const http_request *request, e
     st = check_request(request, first, err);
     snprintf(origin, sizeof(origin), "%s", first);
     bool has_token = request->token && *request->token;
+    if (has_token)
+        eai_log_mask(request->token); /* whatever shape it has */
     if (has_token && !may_carry_token(first))
         EAI_LOG(WARN, "http", "the token is not sent to %s: the connection is not encrypted",
                 first);

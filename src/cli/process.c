@@ -80,7 +80,7 @@ static void log_command(const char *const *argv)
         return;
     for (size_t i = 0; argv[i] && n < sizeof(line); i++)
         n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s", i ? " " : "", argv[i]);
-    eai_log_write(EAI_LOG_INFO, "process", "starting: %s", line);
+    EAI_LOG(INFO, "process", "starting: %s", line);
 }
 
 eai_status process__run(int *exit_code, const char *const *argv, const process_opts *opts,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -32,15 +33,16 @@ static void remember(void *ud, const eai_log_record *r)
     EAI_LOG(ERROR, "test", "a sink that logs must not wait for itself");
 }
 
+static int evaluated;
+
 static int silence(void **state)
 {
     (void)state;
     eai_log_set_sink(NULL, NULL);
     eai_log_set_level(EAI_LOG_WARN);
+    evaluated = 0;
     return 0;
 }
-
-static int evaluated;
 
 static int count_evaluation(void)
 {
@@ -166,12 +168,133 @@ static void test_json_lines(void **state)
     assert_string_equal(json_string_value(json_object_get(root, "message")),
                         "'n\xc3\xa4he \"q\"' \\ \xef\xbf\xbd");
     assert_true(json_is_real(json_object_get(root, "seconds")));
-    assert_int_equal(strlen(json_string_value(json_object_get(root, "time"))), 20);
-    assert_int_equal(json_object_size(root), 5);
+    assert_int_equal(strlen(json_string_value(json_object_get(root, "time"))), 24);
+    assert_string_equal(json_string_value(json_object_get(root, "run")), eai_log_run_id());
+    assert_int_equal(json_integer_value(json_object_get(root, "pid")), getpid());
+    assert_int_equal(json_object_size(root), 7);
     assert_int_equal(text[n_text - 1], '\n');
     json_decref(root);
     close_stream(out);
     free(text);
+}
+
+/* ---- Fields ---------------------------------------------------------------------------------- */
+
+static json_t *load_line(const char *line)
+{
+    json_error_t error;
+    json_t *root = json_loads(line, JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &error);
+    if (!root)
+        fail_msg("%s: %s", error.text, line);
+    return root;
+}
+
+static void test_fields_in_text(void **state)
+{
+    (void)state;
+
+    FILE *out = open_stream(EAI_LOG_TEXT);
+    EAI_LOG_FIELDS(WARN, "train",
+                   EAI_FIELDS(eai_log_integer("step", -3), eai_log_real("loss", 0.1),
+                              eai_log_text("file", "a b"), eai_log_text("plain", "x/y"),
+                              eai_log_boolean("done", true), eai_log_text("none", NULL),
+                              eai_log_text("empty", ""), eai_log_text("quote", "a\"b")),
+                   "step %d", 3);
+    assert_non_null(strstr(text, "warn  train: step 3 step=-3 loss=0.1 file=\"a b\" plain=x/y "
+                                 "done=true none=null empty=\"\" quote=\"a\\\"b\"\n"));
+    EAI_LOG_FIELDS(INFO, "train", EAI_FIELDS(eai_log_integer("n", count_evaluation())), "off");
+    assert_int_equal(evaluated, 0);
+    close_stream(out);
+    free(text);
+}
+
+static void test_fields_in_json(void **state)
+{
+    (void)state;
+
+    eai_log_set_level(EAI_LOG_DEBUG);
+    FILE *out = open_stream(EAI_LOG_JSON);
+    EAI_LOG_FIELDS(WARN, "train",
+                   EAI_FIELDS(eai_log_integer("big", INT64_MIN), eai_log_real("loss", 1.0 / 3),
+                              eai_log_real("nan", NAN), eai_log_text("message", "mine"),
+                              eai_log_text("a\"\n", "b\nc\xff"), eai_log_boolean("ok", false),
+                              eai_log_integer("ok", 7)),
+                   "m");
+    json_t *root = load_line(text);
+    assert_int_equal(json_integer_value(json_object_get(root, "big")), INT64_MIN);
+    assert_true(json_real_value(json_object_get(root, "loss")) == 1.0 / 3);
+    assert_true(json_is_null(json_object_get(root, "nan")));
+    assert_string_equal(json_string_value(json_object_get(root, "message")), "m");
+    assert_string_equal(json_string_value(json_object_get(root, "message_")), "mine");
+    assert_string_equal(json_string_value(json_object_get(root, "a__")), "b?c\xef\xbf\xbd");
+    assert_true(json_is_false(json_object_get(root, "ok")));
+    assert_non_null(strstr(json_string_value(json_object_get(root, "source")), "base/test_log.c:"));
+    json_decref(root);
+    close_stream(out);
+    free(text);
+}
+
+/* However much there is, the line is whole and within its bound. */
+static void test_a_long_line_is_whole(void **state)
+{
+    eai_log_field fields[EAI_LOG_FIELDS_MAX + 8];
+    char keys[EAI_LOG_FIELDS_MAX + 8][16];
+    char long_text[4096];
+    (void)state;
+
+    memset(long_text, '\xff', sizeof(long_text));
+    long_text[sizeof(long_text) - 1] = '\0';
+    for (int i = 0; i < EAI_LOG_FIELDS_MAX + 8; i++) {
+        snprintf(keys[i], sizeof(keys[i]), "key%d", i);
+        fields[i] = eai_log_text(keys[i], long_text);
+    }
+    fields[EAI_LOG_FIELDS_MAX - 1] = eai_log_integer("last", 1);
+    for (int format = EAI_LOG_TEXT; format <= EAI_LOG_JSON; format++) {
+        FILE *out = open_stream((eai_log_format)format);
+        eai_log_write(EAI_LOG_WARN, "m", "s:1", fields, EAI_LOG_FIELDS_MAX + 8, "%s", long_text);
+        assert_in_range(n_text, 8000, 16384);
+        assert_int_equal(text[n_text - 1], '\n');
+        assert_non_null(strstr(text, format == EAI_LOG_JSON ? ",\"last\":1}" : " last=1\n"));
+        assert_null(strstr(text, "key33"));
+        if (format == EAI_LOG_JSON)
+            json_decref(load_line(text));
+        close_stream(out);
+        free(text);
+    }
+}
+
+static void test_secrets_are_masked(void **state)
+{
+    seen s = {0};
+    char long_text[EAI_LOG_MESSAGE_MAX + 512];
+    (void)state;
+
+    eai_log_mask("correct horse battery");
+    eai_log_mask("short"); /* of five letters: would hide words */
+    eai_log_set_sink(remember, &s);
+    EAI_LOG(WARN, "test", "say correct horse battery, short");
+    assert_string_equal(s.message, "say ***, short");
+    EAI_LOG(WARN, "test", "GET https://me:pa55@host/x?token=abcdefgh1234");
+    assert_string_equal(s.message, "GET https://me:***@host/x?token=***");
+    /* over the place where a message is cut, and behind much that is masked */
+    memset(long_text, '.', sizeof(long_text));
+    memcpy(long_text + EAI_LOG_MESSAGE_MAX - 12, "correct horse battery", 22);
+    EAI_LOG(WARN, "test", "%s", long_text);
+    assert_null(strstr(s.message, "corr"));
+    assert_non_null(strstr(s.message, "..***"));
+    char *text_out = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text_out, &n);
+    eai_log_to_stream(out, EAI_LOG_JSON);
+    EAI_LOG_FIELDS(WARN, "test",
+                   EAI_FIELDS(eai_log_text("password", "x"), eai_log_text("HF-Token", "abc"),
+                              eai_log_text("note", "hf_abcdefghijklmnopqrst"),
+                              eai_log_text("piece", "token"), eai_log_integer("token", 464)),
+                   "m");
+    assert_non_null(strstr(text_out, "\"password\":\"***\",\"HF-Token\":\"***\",\"note\":\"***\","
+                                     "\"piece\":\"token\",\"token\":464}"));
+    close_stream(out);
+    free(text_out);
 }
 
 static void write_live(void *ud)
@@ -281,6 +404,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_record_is_one_clean_line, silence, silence),
         cmocka_unit_test_setup_teardown(test_text_lines, silence, silence),
         cmocka_unit_test_setup_teardown(test_json_lines, silence, silence),
+        cmocka_unit_test_setup_teardown(test_fields_in_text, silence, silence),
+        cmocka_unit_test_setup_teardown(test_fields_in_json, silence, silence),
+        cmocka_unit_test_setup_teardown(test_a_long_line_is_whole, silence, silence),
+        cmocka_unit_test_setup_teardown(test_secrets_are_masked, silence, silence),
         cmocka_unit_test_setup_teardown(test_a_redrawn_line_stays_below, silence, silence),
         cmocka_unit_test_setup_teardown(test_lines_of_threads_are_whole, silence, silence),
         cmocka_unit_test_setup_teardown(test_environment, silence, silence),
