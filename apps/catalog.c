@@ -26,6 +26,7 @@ const eai_project *const core_groups[] = {
     &group_models,
     &group_bench,
     &group_config,
+    &group_logs,
     NULL,
 };
 

@@ -142,17 +142,31 @@ static void put_field(line *l, const eai_log_field *f, bool json)
     }
 }
 
+static void put_body(line *l, const eai_log_record *r)
+{
+    put(l, r->module);
+    put(l, ": ");
+    put(l, r->message);
+    for (size_t i = 0; i < r->n_fields; i++)
+        put_field(l, &r->fields[i], false);
+}
+
+size_t log__format_body(char *out, size_t size, const eai_log_record *r)
+{
+    line l = {out, 0, size - 1, false};
+    put_body(&l, r);
+    out[l.n] = '\0';
+    return l.n;
+}
+
 size_t log__format_text(char *out, const eai_log_record *r, bool color)
 {
     static const char *const colors[] = {"\033[1;31m", "\033[33m", "\033[32m", "\033[36m",
                                          "\033[2m"};
-    const char *start = color ? colors[r->level] : "";
     line l = {out, 0, LOG_LINE_MAX - 1, false};
-    put_formatted(&l, "%8.3f %s%-5s%s %.64s: ", r->seconds, start, eai_log_level_name(r->level),
-                  color ? "\033[0m" : "", r->module);
-    put(&l, r->message);
-    for (size_t i = 0; i < r->n_fields; i++)
-        put_field(&l, &r->fields[i], false);
+    put_formatted(&l, "%8.3f %s%-5s%s ", r->seconds, color ? colors[r->level] : "",
+                  eai_log_level_name(r->level), color ? "\033[0m" : "");
+    put_body(&l, r);
     out[l.n++] = '\n';
     return l.n;
 }

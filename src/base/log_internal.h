@@ -18,6 +18,8 @@
 
 /* Both return the bytes of the line in out, LOG_LINE_MAX of them at most, '\n' at its end. */
 size_t log__format_text(char *out, const eai_log_record *r, bool color);
+/* "module: message key=value", cut to fit into `size` bytes with its NUL; returns its length. */
+size_t log__format_body(char *out, size_t size, const eai_log_record *r);
 /* `now` is seconds since 1970; the source is written when `with_source`. */
 size_t log__format_json(char *out, const eai_log_record *r, double now, bool with_source);
 

@@ -118,8 +118,9 @@ static eai_status read_number(int64_t *out, const char *name, int64_t most, eai_
     errno = 0;
     long long n = strtoll(text, &end, 10);
     if (errno || *end || !isdigit((unsigned char)*text) || n > most)
-        return eai_error_set(err, EAI_ERR_USAGE, "environment %s: '%s' is not one of 0 to %lld",
-                             name, text, (long long)most);
+        return eai_error_set(err, EAI_ERR_USAGE,
+                             "environment %s: '%s' is not a number from 0 to %lld", name, text,
+                             (long long)most);
     *out = n;
     return EAI_OK;
 }

@@ -888,3 +888,34 @@ for name, r in results.items():
     put("bench_results", name, json.dumps(r).encode())
 for n in (0, 1, 40, 200, 500):
     put("bench_results", f"cut_at_{n}", json.dumps(result).encode()[:n])
+
+
+# --- log_line: what to look for (also a time), then a line of a log file ---
+
+log_line = {"time": "2026-11-22T23:37:58.123Z", "seconds": 0.5, "level": "info", "module": "train",
+            "message": "a step is done", "run": "0193", "pid": 7}
+lines = {
+    "whole": ("step=3", log_line | {"step": 3, "loss": 0.25, "file": "a b", "ok": True, "none": None}),
+    "no_fields": ("2h ago", log_line),
+    "real": ("loss=0.250", log_line | {"loss": 0.25}),
+    "boolean": ("ok=true", log_line | {"ok": True}),
+    "control": ("2026-11-22", log_line | {"message": "\u001b[2J\u009b", "k\u0007": "\u0085"}),
+    "nested": ("today", log_line | {"a": {"b": [1, [2]]}}),
+    "deep": ("1w", log_line | {"a": [[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}),
+    "many": ("f20", log_line | {f"f{i}": i for i in range(40)}),
+    "reserved": ("pid_=1", log_line | {"pid_": 1, "source": "x.c:1"}),
+    "zone": ("2026-11-22T23:37:58.5+02:00", log_line | {"time": "2026-11-22 23:37+14:59"}),
+    "day_31": ("2026-02-30", log_line | {"time": "2026-06-31T00:00:00Z"}),
+    "time_number": ("5x", log_line | {"time": 5}),
+    "level_unknown": ("", log_line | {"level": "loud"}),
+    "message_absent": ("k=", {k: v for k, v in log_line.items() if k != "message"}),
+    "message_list": ("k", log_line | {"message": ["a"]}),
+    "list": ("=", [1]),
+}
+for name, (field, line) in lines.items():
+    put("log_line", name, field.encode() + b"\n" + json.dumps(line).encode())
+put("log_line", "twice", b"a=1\n" + json.dumps(log_line).encode()[:-1] + b', "a": 1, "a": 2}')
+put("log_line", "no_utf8", b"a=\xff\n" + json.dumps(log_line).encode()[:-1] + b', "a": "\xff"}')
+put("log_line", "nul", b"a\n" + json.dumps(log_line).encode()[:-1] + b', "a": "\0"}')
+for n in (0, 1, 40, 100):
+    put("log_line", f"cut_at_{n}", b"level=info\n" + json.dumps(log_line).encode()[:n])
