@@ -17,17 +17,12 @@
 #include "base/banned.h"
 
 const eai_command *const core_commands[] = {
-    &command_info,        &command_doctor,     &command_projects,
-    &command_new_project, &command_test,       &command_tokenize,
-    &command_logits,      &command_completion, NULL,
+    &command_info, &command_monitor,  &command_doctor, &command_projects,   &command_new_project,
+    &command_test, &command_tokenize, &command_logits, &command_completion, NULL,
 };
 
 const eai_project *const core_groups[] = {
-    &group_models,
-    &group_bench,
-    &group_config,
-    &group_logs,
-    NULL,
+    &group_models, &group_bench, &group_config, &group_logs, NULL,
 };
 
 /* Written by CMake from the list of projects: build/apps/builtin.c. */

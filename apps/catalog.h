@@ -13,6 +13,7 @@ extern const eai_command command_completion;
 extern const eai_command command_doctor;
 extern const eai_command command_info;
 extern const eai_command command_logits;
+extern const eai_command command_monitor;
 extern const eai_command command_new_project;
 extern const eai_command command_projects;
 extern const eai_command command_test;

@@ -68,3 +68,6 @@ pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 set(EAI_LIBRARIES PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::CRYPTO
     PkgConfig::CURL PkgConfig::CAIRO PkgConfig::YAML PkgConfig::ZLIB Threads::Threads ${CMAKE_DL_LIBS} m)
+if(APPLE) # src/machine/macos.c: the memory that a GPU has in use
+    list(APPEND EAI_LIBRARIES "-framework IOKit" "-framework CoreFoundation")
+endif()

@@ -37,6 +37,20 @@ typedef struct eai_hardware {
         EAI_CPU_FEATURES(EAI_CPU_FEATURE_FIELD)
 #undef EAI_CPU_FEATURE_FIELD
     } has;
+    int physical_cores;   /* machine_cores without those that share one's units */
+    int efficiency_cores; /* of an Apple chip, else 0 */
+    int sockets;
+    int numa_nodes;
+    double max_mhz; /* that the processor may run at */
+    uint64_t page_bytes;
+    uint64_t hugepage_bytes;        /* of the usual huge page */
+    uint64_t hugepages;             /* that are set aside */
+    char transparent_hugepages[16]; /* "always", "madvise", "never" */
+    uint64_t swap_bytes;
+    char kernel[64];         /* "6.1.0-18-amd64" */
+    char distribution[96];   /* "Debian GNU/Linux 12 (bookworm)", "macOS 14.5" */
+    char virtualization[32]; /* "kvm", "docker"; empty: none that is known of */
+    char model[64];          /* of the machine: "Raspberry Pi 4 Model B Rev 1.4", "Mac14,2" */
 } eai_hardware;
 
 /* Found out once; static. */

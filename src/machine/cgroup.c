@@ -9,7 +9,7 @@
  * mountinfo says which part of the hierarchy is mounted where; inside a container that part is
  * often the container's own group, and its path is then taken off. What it does not do:
  * memory.high, cpusets (the affinity mask has them already). Start at cgroup__read. */
-#include "base/cgroup.h"
+#include "machine/cgroup.h"
 
 #include <errno.h>
 #include <math.h>
@@ -281,6 +281,28 @@ static void read_hierarchy(cgroup_limits *out, const hierarchy *h, const char *r
     }
     if (f)
         fclose(f);
+}
+
+bool cgroup__folder(char *out, size_t n, const char *root)
+{
+    char line[LINE_BYTES];
+    char path[PATH_BYTES];
+    char group[PATH_BYTES];
+    mount m;
+    bool found = false;
+    if (!find_group(group, &hierarchies[0], root))
+        return false;
+    snprintf(path, sizeof(path), "%s/proc/self/mountinfo", root);
+    FILE *f = fopen(path, "r");
+    while (f && !found && next_line(line, sizeof(line), f)) {
+        if (!split_mount(&m, line) || strcmp(m.type, hierarchies[0].type) != 0)
+            continue;
+        int length = snprintf(out, n, "%s%s%s", root, m.folder, path_below(group, m.part));
+        found = length > 0 && (size_t)length < n;
+    }
+    if (f)
+        fclose(f);
+    return found;
 }
 
 void cgroup__read(cgroup_limits *out, const char *root)

@@ -7,7 +7,7 @@
 
 #include <efficientai/fs.h>
 
-#include "base/cgroup.h"
+#include "machine/cgroup.h"
 
 #define V2_MOUNT  "31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
 #define CPU_MOUNT "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"

@@ -1,9 +1,11 @@
 /* What the control groups of Linux allow this process: CPU time and memory, as containers and
  * services are limited. The files are described in the kernel's admin-guide/cgroup-v2.rst and
  * cgroup-v1/memory.rst and scheduler/sched-bwc.rst. */
-#ifndef EAI_BASE_CGROUP_H
-#define EAI_BASE_CGROUP_H
+#ifndef EAI_MACHINE_CGROUP_H
+#define EAI_MACHINE_CGROUP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct cgroup_limits {
@@ -18,6 +20,9 @@ typedef struct cgroup_limits {
  * the lowest on the way up counts. What cannot be read is no limit. Allocates nothing: it may be
  * called anywhere. */
 void cgroup__read(cgroup_limits *out, const char *root);
+
+/* The folder of this process's group in version 2, `root` in front; false when there is none. */
+bool cgroup__folder(char *out, size_t n, const char *root);
 
 /* Threads that a quota is worth: rounded up, at least 1, at most `cores`; all of them without one.
  */
