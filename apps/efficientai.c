@@ -12,6 +12,8 @@
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
 #include <efficientai/log.h>
+#include <efficientai/log_search.h>
+#include <efficientai/sampler.h>
 #include <efficientai/terminal.h>
 
 #include "catalog.h"
@@ -220,6 +222,33 @@ static eai_status take_options(int *taken, catalog *c, int argc, char **argv, ea
     return EAI_OK;
 }
 
+/* $EFFICIENTAI_LOG_HARDWARE=10s: how the machine is doing, a line of the log every ten seconds.
+ * *out is NULL when nobody wants that. */
+static eai_status start_tracking(eai_sampler **out, eai_error *err)
+{
+    static const char name[] = "EFFICIENTAI_LOG_HARDWARE";
+    const char *text = getenv(name);
+    eai_sampler_opts opts = {.log = true};
+    *out = NULL;
+    if (!text || !*text)
+        return EAI_OK;
+    EAI_TRY(
+        eai_log_parse_duration(&opts.period, text, "environment EFFICIENTAI_LOG_HARDWARE", err));
+    eai_status st = eai_sampler_start(out, &opts, err);
+    return st == EAI_OK ? EAI_OK : eai_error_context(err, st, "environment %s", name);
+}
+
+static int run_command(catalog *c, int argc, char **argv)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_sampler *tracking;
+    if (start_tracking(&tracking, &err) != EAI_OK)
+        return fail(EXIT_USAGE, err.message);
+    int code = dispatch(c, argc, argv);
+    eai_sampler_free(tracking);
+    return code;
+}
+
 static int run(catalog *c, int argc, char **argv)
 {
     eai_error err = EAI_ERROR_INIT;
@@ -244,7 +273,7 @@ static int run(catalog *c, int argc, char **argv)
                       "unknown option '%s'; 'efficientai --help' lists what there is", argv[0]);
         return fail(EXIT_USAGE, err.message);
     } else {
-        return dispatch(c, argc, argv);
+        return run_command(c, argc, argv);
     }
     return 0;
 }

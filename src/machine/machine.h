@@ -75,8 +75,10 @@ void machine__clear(machine_reading *r);
 /* What Linux says below `root`; compiled everywhere, for records of machines are replayed there. */
 void machine__read_linux(machine_reading *r, const char *root);
 
-/* Of this machine, or of the one below `root`. */
-machine_reader machine__system_reader(const char *root);
+machine_reader machine__recorded_reader(const char *root);
+
+/* Of this machine. */
+machine_reader machine__system_reader(void);
 
 /* ---- A meter of any reader ------------------------------------------------------------------- */
 

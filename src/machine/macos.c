@@ -209,9 +209,9 @@ static void read_system(machine_reading *out, const machine_reader *self)
     apple__read(out, &s);
 }
 
-machine_reader machine__system_reader(const char *root)
+machine_reader machine__system_reader(void)
 {
-    return (machine_reader){.read = read_system, .root = root};
+    return (machine_reader){.read = read_system};
 }
 
 uint64_t machine__memory_available(const char *root)

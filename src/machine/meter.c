@@ -182,7 +182,8 @@ eai_status machine__meter_create(eai_meter **out, const machine_reader *reader, 
 
 eai_status eai_meter_create(eai_meter **out, const char *path, eai_error *err)
 {
-    const machine_reader reader = machine__system_reader(machine__root());
+    const char *root = machine__root();
+    const machine_reader reader = *root ? machine__recorded_reader(root) : machine__system_reader();
     return machine__meter_create(out, &reader, path, err);
 }
 

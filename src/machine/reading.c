@@ -387,3 +387,13 @@ void machine__read_linux(machine_reading *r, const char *root)
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
         sources[i](r, root);
 }
+
+static void read_below(machine_reading *out, const machine_reader *self)
+{
+    machine__read_linux(out, self->root);
+}
+
+machine_reader machine__recorded_reader(const char *root)
+{
+    return (machine_reader){.read = read_below, .root = root};
+}
