@@ -53,9 +53,10 @@ static eai_status open_log(eai_log_reader **out, const char *file, eai_error *er
 static void tell_broken(const eai_command_context *ctx, const eai_log_reader *r)
 {
     eai_log_totals t = eai_log_reader_totals(r);
-    if (t.n_broken > 0)
-        fprintf(ctx->progress, "%llu of %llu lines could not be read\n",
-                (unsigned long long)t.n_broken, (unsigned long long)(t.n_lines + t.n_broken));
+    unsigned long long broken = t.n_broken;
+    if (broken > 0)
+        fprintf(ctx->progress, "%llu of %llu lines could not be read\n", broken,
+                broken + t.n_lines);
 }
 
 #define FILE_OPTION(args)                                                                          \

@@ -196,15 +196,15 @@ static inline bool eai_log_takes(eai_log_level level)
                             0);
 }
 
-#define EAI_LOG_LINE_TEXT_(line) #line
-#define EAI_LOG_LINE_(line)      EAI_LOG_LINE_TEXT_(line)
-#define EAI_LOG_SOURCE_          __FILE__ ":" EAI_LOG_LINE_(__LINE__)
+#define EAI_LOG_QUOTE(line)  #line
+#define EAI_LOG_QUOTED(line) EAI_LOG_QUOTE(line)
+#define EAI_LOG_SOURCE       __FILE__ ":" EAI_LOG_QUOTED(__LINE__)
 
 /* EAI_LOG(DEBUG, "module", "format", ...): the level without its prefix. */
 #define EAI_LOG(level, module, ...)                                                                \
     do {                                                                                           \
         if (eai_log_takes(EAI_LOG_##level))                                                        \
-            eai_log_write(EAI_LOG_##level, module, EAI_LOG_SOURCE_, NULL, 0, __VA_ARGS__);         \
+            eai_log_write(EAI_LOG_##level, module, EAI_LOG_SOURCE, NULL, 0, __VA_ARGS__);          \
     } while (0)
 
 /* EAI_LOG_FIELDS(DEBUG, "module", EAI_FIELDS(eai_log_integer("n", 1), ...), "format", ...) */
@@ -216,7 +216,7 @@ static inline bool eai_log_takes(eai_log_level level)
     do {                                                                                           \
         if (eai_log_takes(EAI_LOG_##level)) {                                                      \
             const eai_log_field eai_fields_[] = fields;                                            \
-            eai_log_write(EAI_LOG_##level, module, EAI_LOG_SOURCE_, eai_fields_,                   \
+            eai_log_write(EAI_LOG_##level, module, EAI_LOG_SOURCE, eai_fields_,                    \
                           sizeof(eai_fields_) / sizeof(eai_fields_[0]), __VA_ARGS__);              \
         }                                                                                          \
     } while (0)

@@ -52,7 +52,7 @@ void machine__clear(machine_reading *r)
 {
     memset(r, 0, sizeof(*r));
     for (int m = 0; m < EAI_METRIC_COUNT; m++)
-        r->value[m] = NAN;
+        r->value[m] = (double)NAN;
 }
 
 /* ---- Differences ----------------------------------------------------------------------------- */
@@ -64,7 +64,7 @@ static double load_between(const machine_ticks *before, const machine_ticks *now
     uint64_t idle = (now->idle - before->idle) & mask;
     /* one that went back: a difference that no time between two readings can be */
     if (busy > mask / 2 || idle > mask / 2)
-        return NAN;
+        return (double)NAN;
     return busy + idle > 0 ? (double)busy / (double)(busy + idle) : (double)NAN;
 }
 
@@ -83,9 +83,9 @@ static void take_loads(eai_sample *out, const eai_meter *m)
 /* Microjoules since the reading before, of packages or of memory; NAN when there is no counter. */
 static double energy_between(const machine_reading *before, const machine_reading *now, bool memory)
 {
-    double sum = NAN;
+    double sum = (double)NAN;
     if (before->n_domains != now->n_domains)
-        return NAN;
+        return (double)NAN;
     for (size_t i = 0; i < now->n_domains; i++) {
         const machine_energy *a = &before->domain[i];
         const machine_energy *b = &now->domain[i];
@@ -175,7 +175,7 @@ eai_status machine__meter_create(eai_meter **out, const machine_reader *reader, 
     }
     machine__clear(&m->before);
     for (int i = 0; i < EAI_METRIC_COUNT; i++)
-        m->sum[i] = NAN;
+        m->sum[i] = (double)NAN;
     *out = m;
     return EAI_OK;
 }
@@ -219,7 +219,7 @@ void eai_meter_read(eai_sample *out, eai_meter *m)
 
     memset(out, 0, sizeof(*out));
     for (int i = 0; i < EAI_METRIC_COUNT; i++)
-        out->value[i] = NAN;
+        out->value[i] = (double)NAN;
     out->time = (double)wall.tv_sec + 1e-9 * (double)wall.tv_nsec;
     out->elapsed = clock - m->first_clock;
     take_values(out, m, seconds);

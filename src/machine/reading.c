@@ -340,9 +340,9 @@ static void read_battery(machine_reading *r, const char *root)
     static const char base[] = "/sys/class/power_supply";
     int numbers[ENTRIES];
     char status[32];
-    double watts = NAN;
-    double amperes = NAN;
-    double volts = NAN;
+    double watts = (double)NAN;
+    double amperes = (double)NAN;
+    double volts = (double)NAN;
     if (machine__list_numbers(numbers, ENTRIES, root, base, "BAT") == 0)
         return;
     int i = numbers[0];

@@ -63,7 +63,7 @@ static void log_sample(const eai_sample *s)
             fields[n++] = eai_log_real(eai_metric_get(wanted[i])->name, round(value * 1000) / 1000);
     }
     if (eai_log_takes(EAI_LOG_INFO))
-        eai_log_write(EAI_LOG_INFO, "hardware", EAI_LOG_SOURCE_, fields, n, "%.1f s", s->elapsed);
+        eai_log_write(EAI_LOG_INFO, "hardware", EAI_LOG_SOURCE, fields, n, "%.1f s", s->elapsed);
 }
 
 static void take_sample(eai_sampler *s)

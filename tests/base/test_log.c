@@ -216,7 +216,7 @@ static void test_fields_in_json(void **state)
     FILE *out = open_stream(EAI_LOG_JSON);
     EAI_LOG_FIELDS(WARN, "train",
                    EAI_FIELDS(eai_log_integer("big", INT64_MIN), eai_log_real("loss", 1.0 / 3),
-                              eai_log_real("nan", NAN), eai_log_text("message", "mine"),
+                              eai_log_real("nan", (double)NAN), eai_log_text("message", "mine"),
                               eai_log_text("a\"\n", "b\nc\xff"), eai_log_boolean("ok", false),
                               eai_log_integer("ok", 7)),
                    "m");

@@ -73,8 +73,8 @@ static const char *const prose[] = {
     "mail me@host, a://b/c@d:e",
     "signature: none",
     "blk.0.attn_q.weight model.layers.0.self_attn.q_proj",
-    "0190163d8694739bad6be4d6e7d6a1c3 sha256 "
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    ("0190163d8694739bad6be4d6e7d6a1c3 sha256 "
+     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
     "author=me authority=1 keyboard=us monkey=2 key=value",
     "-v --verbose --log-level=debug",
     "tokenizer: unknown token 'abc12345678'",

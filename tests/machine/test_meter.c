@@ -430,7 +430,7 @@ static void counters_that_misbehave(void **state)
     assert_true(s.value[EAI_METRIC_THROTTLES] == 0);
     assert_true(s.value[EAI_METRIC_ENERGY] == 0);
     assert_true(isnan(s.value[EAI_METRIC_POWER]));
-    r.value[EAI_METRIC_SWAP_IN] = NAN;
+    r.value[EAI_METRIC_SWAP_IN] = (double)NAN;
     r.value[EAI_METRIC_THROTTLES] = 9;
     r.domain[0].microjoules = 500000; /* round: 4 J and half a J */
     eai_meter_read(&s, m);
