@@ -7,6 +7,24 @@
 
 #include "base/banned.h"
 
+const apple_state apple__silence = {.free_pages = -1,
+                                    .inactive_pages = -1,
+                                    .purgeable_pages = -1,
+                                    .compressor_pages = -1,
+                                    .swapped_in_pages = -1,
+                                    .swapped_out_pages = -1,
+                                    .page_bytes = -1,
+                                    .memory_bytes = -1,
+                                    .swap_total = -1,
+                                    .swap_used = -1,
+                                    .pressure_level = -1,
+                                    .thermal_level = -1,
+                                    .load_average = -1,
+                                    .process_seconds = -1,
+                                    .process_memory = -1,
+                                    .gpu_memory = -1,
+                                    .gpu_percent = -1};
+
 void apple__detect(eai_hardware *h, const apple_facts *f)
 {
     snprintf(h->cpu, sizeof(h->cpu), "%s", f->brand);

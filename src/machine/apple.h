@@ -41,6 +41,9 @@ typedef struct apple_state {
     } cpu[EAI_SAMPLE_CORES];
 } apple_state;
 
+/* Nothing was answered. */
+extern const apple_state apple__silence;
+
 void apple__detect(eai_hardware *h, const apple_facts *f);
 void apple__read(machine_reading *r, const apple_state *s);
 

@@ -187,13 +187,9 @@ static void ask_gpu(apple_state *s)
     IOObjectRelease(each);
 }
 
-/* Nothing is known. */
-static const apple_state unknown = {-1, -1, -1, -1, -1, -1, -1, -1, -1,
-                                    -1, -1, -1, -1, -1, -1, -1, -1, 0};
-
 static void ask_state(apple_state *s)
 {
-    *s = unknown;
+    *s = apple__silence;
     ask_memory(s);
     ask_cpus(s);
     ask_process(s);
@@ -216,7 +212,7 @@ machine_reader machine__system_reader(void)
 
 uint64_t machine__memory_available(const char *root)
 {
-    apple_state s = unknown;
+    apple_state s = apple__silence;
     (void)root;
     ask_memory(&s);
     return apple__memory_available(&s);

@@ -357,7 +357,7 @@ static void a_mac(void **state)
 /* A system that answers nothing: the state that macos.c starts from. */
 static void a_silent_mac(void **state)
 {
-    const apple_state s = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0};
+    const apple_state s = apple__silence;
     machine_reading r;
     (void)state;
     apple__read(&r, &s);
