@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -266,7 +267,7 @@ static void test_a_long_line_is_whole(void **state)
 static void test_secrets_are_masked(void **state)
 {
     seen s = {0};
-    char long_text[EAI_LOG_MESSAGE_MAX + 512];
+    char long_text[EAI_LOG_MESSAGE_MAX + 700];
     (void)state;
 
     eai_log_mask("correct horse battery");
@@ -276,12 +277,18 @@ static void test_secrets_are_masked(void **state)
     assert_string_equal(s.message, "say ***, short");
     EAI_LOG(WARN, "test", "GET https://me:pa55@host/x?token=abcdefgh1234");
     assert_string_equal(s.message, "GET https://me:***@host/x?token=***");
-    /* over the place where a message is cut, and behind much that is masked */
-    memset(long_text, '.', sizeof(long_text));
-    memcpy(long_text + EAI_LOG_MESSAGE_MAX - 12, "correct horse battery", 22);
-    EAI_LOG(WARN, "test", "%s", long_text);
-    assert_null(strstr(s.message, "corr"));
-    assert_non_null(strstr(s.message, "..***"));
+    /* at every place around those where a message is cut, behind much that is masked or nothing */
+    for (size_t at = EAI_LOG_MESSAGE_MAX - 30; at < sizeof(long_text) - 22; at++) {
+        memset(long_text, '.', sizeof(long_text));
+        long_text[sizeof(long_text) - 1] = '\0';
+        for (size_t i = 0; at % 2 && i + 30 < EAI_LOG_MESSAGE_MAX / 2; i += 30)
+            memcpy(long_text + i, "hf_abcdefghijklmnopqrstuvwxyz ", 30);
+        memcpy(long_text + at, "correct horse battery", 21);
+        EAI_LOG(WARN, "test", "%s", long_text);
+        assert_null(strstr(s.message, "co"));
+        if (at < EAI_LOG_MESSAGE_MAX - 8)
+            assert_non_null(strstr(s.message, ".***"));
+    }
     char *text_out = NULL;
     size_t n = 0;
     FILE *out = open_memstream(&text_out, &n);
@@ -375,6 +382,21 @@ static void test_lines_of_threads_are_whole(void **state)
 
 /* ---- The environment ------------------------------------------------------------------------- */
 
+/* A UUID of version 7: milliseconds since 1970 first. */
+static void test_run(void **state)
+{
+    const char *id = eai_log_run_id();
+    unsigned long long milliseconds;
+    (void)state;
+    assert_int_equal(strspn(id, "0123456789abcdef"), 32);
+    assert_int_equal(strlen(id), 32);
+    assert_int_equal(id[12], '7');
+    assert_non_null(strchr("89ab", id[16]));
+    assert_int_equal(sscanf(id, "%12llx", &milliseconds), 1);
+    assert_true(llabs((long long)time(NULL) - (long long)(milliseconds / 1000)) < 3600);
+    assert_ptr_equal(eai_log_run_id(), id);
+}
+
 static void test_environment(void **state)
 {
     eai_error err = EAI_ERROR_INIT;
@@ -397,6 +419,8 @@ static void test_environment(void **state)
 
 int main(void)
 {
+    unsetenv("EFFICIENTAI_RUN_ID");
+    unsetenv("EFFICIENTAI_LOG_FILE");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nobody_takes_anything_at_first, NULL, silence),
         cmocka_unit_test_setup_teardown(test_levels, silence, silence),
@@ -410,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_secrets_are_masked, silence, silence),
         cmocka_unit_test_setup_teardown(test_a_redrawn_line_stays_below, silence, silence),
         cmocka_unit_test_setup_teardown(test_lines_of_threads_are_whole, silence, silence),
+        cmocka_unit_test_setup_teardown(test_run, silence, silence),
         cmocka_unit_test_setup_teardown(test_environment, silence, silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,6 +257,39 @@ static void a_lock_is_not_waited_for_long(void **state)
     assert_int_equal(found.n_lines[0], 1);
 }
 
+/* While this process waits for the lock, its holder puts the file aside: the line goes to the next
+ * one, for the old one may be compressed already. */
+static void put_aside_while_waiting(void **state)
+{
+    eai_error err = EAI_ERROR_INIT;
+    log_file f;
+    char byte;
+    int ends[2];
+    (void)state;
+
+    assert_ok(log__file_open(&f, path, NULL, &err), &err);
+    write_number(&f, 0, 1, 1);
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fd = open(path, O_RDONLY);
+        bool ok = flock(fd, LOCK_EX) == 0 && write(ends[1], "", 1) == 1;
+        usleep(40000);
+        _exit(!ok || rename(path, eai_test_path(folder, "logs/x.jsonl.000001")) != 0);
+    }
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    write_number(&f, 0, 2, 1);
+    int status;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    close(ends[0]);
+    close(ends[1]);
+    log__file_close(&f);
+    read_log();
+    assert_int_equal(found.n_lines[0], 2);
+    assert_int_equal(found.n_files, 2);
+}
+
 /* ---- What was put aside ---------------------------------------------------------------------- */
 
 static void set_age(const char *name, int days)
@@ -464,17 +497,12 @@ int main(void)
 {
 #define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        FILE_TEST(lines_of_the_log),
-        FILE_TEST(full_files_are_put_aside),
-        FILE_TEST(a_new_day_is_a_new_file),
-        FILE_TEST(half_a_line_is_ended),
-        FILE_TEST(the_name_decides),
-        FILE_TEST(a_lock_is_not_waited_for_long),
-        FILE_TEST(old_files_become_small_and_go),
-        FILE_TEST(archive_under_faults),
-        FILE_TEST(a_failing_disk_loses_counted_lines),
-        FILE_TEST(processes_share_a_file),
-        FILE_TEST(a_killed_process_loses_nothing),
+        FILE_TEST(lines_of_the_log),        FILE_TEST(full_files_are_put_aside),
+        FILE_TEST(a_new_day_is_a_new_file), FILE_TEST(half_a_line_is_ended),
+        FILE_TEST(the_name_decides),        FILE_TEST(a_lock_is_not_waited_for_long),
+        FILE_TEST(put_aside_while_waiting), FILE_TEST(old_files_become_small_and_go),
+        FILE_TEST(archive_under_faults),    FILE_TEST(a_failing_disk_loses_counted_lines),
+        FILE_TEST(processes_share_a_file),  FILE_TEST(a_killed_process_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

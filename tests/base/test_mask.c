@@ -70,7 +70,7 @@ static const char *const prose[] = {
     "bearer of bad news, Bearer authentication",
     "AKIAS ASIA eyJ",
     "http://host:8080/path?x=1 at 10:20:30",
-    "mail me@host, a://b/c@d:e",
+    "mail me@host, a://b/c@d:e, ssh://git@host/x",
     "signature: none",
     "blk.0.attn_q.weight model.layers.0.self_attn.q_proj",
     ("0190163d8694739bad6be4d6e7d6a1c3 sha256 "

@@ -559,6 +559,7 @@ static void a_sampler(void **state)
         assert_true(samples[i].elapsed > samples[i - 1].elapsed);
     assert_int_equal(eai_sampler_read(samples, 1, s), 1);
     assert_true(samples[0].elapsed >= samples[3].elapsed);
+    assert_true(n_taken <= samples[0].elapsed / 0.01 + 3); /* it sleeps between them */
     assert_true(samples[0].value[EAI_METRIC_DISK_FREE] > 0);
     assert_non_null(strstr(text, "\"module\":\"hardware\""));
     assert_non_null(strstr(text, ",\"process_memory\":"));
