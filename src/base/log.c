@@ -38,8 +38,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static eai_log_level wanted = EAI_LOG_WARN;
 static eai_log_sink take_record; /* NULL: nobody */
 static void *take_ud;
-static FILE *stream; /* where take_record is one of the two functions of this file */
-static bool colored; /* the stream is a terminal that has colours */
+static FILE *stream;          /* where take_record is one of the two functions of this file */
+static bool colored;          /* levels, in text on the stream */
+static int color_wanted = -1; /* as in log__set_color() */
 static log_file file = {.fd = -1};
 static mask_secrets secrets;
 static double started = -1;
@@ -194,8 +195,18 @@ static bool has_colors(FILE *out)
     const char *refused = getenv("NO_COLOR");
     const char *ci = getenv("CI");
     int fd = fileno(out);
+    if (color_wanted >= 0)
+        return color_wanted;
     return fd >= 0 && isatty(fd) && term && strcmp(term, "dumb") != 0 && !(refused && *refused) &&
            !(ci && *ci);
+}
+
+void log__set_color(int wanted_color)
+{
+    log__lock();
+    color_wanted = wanted_color;
+    colored = stream && has_colors(stream);
+    log__unlock();
 }
 
 static void set_sink(eai_log_sink sink, void *ud, FILE *out)

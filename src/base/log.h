@@ -18,6 +18,9 @@
 /* Back to the first column, and the rest of the line empty. */
 #define LOG_ERASE_LINE "\r\033[K"
 
+/* Colours of levels in text: 1 always, 0 never, -1 where the stream is a terminal that has them. */
+void log__set_color(int wanted);
+
 /* Between these two nobody else writes a log line. Not recursive. */
 void log__lock(void);
 void log__unlock(void);

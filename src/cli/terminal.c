@@ -14,6 +14,8 @@
 
 #include <efficientai/alloc.h>
 
+#include "base/log.h"
+
 #include "base/banned.h"
 
 #define MIN_WIDTH 40
@@ -62,6 +64,7 @@ bool eai_terminal_set_color(const char *when)
         color_mode = COLOR_NEVER;
     else
         return false;
+    log__set_color(color_mode == COLOR_AUTO ? -1 : color_mode == COLOR_ALWAYS);
     return true;
 }
 
