@@ -889,7 +889,6 @@ for name, r in results.items():
 for n in (0, 1, 40, 200, 500):
     put("bench_results", f"cut_at_{n}", json.dumps(result).encode()[:n])
 
-
 # --- log_line: what to look for (also a time), then a line of a log file ---
 
 log_line = {"time": "2026-11-22T23:37:58.123Z", "seconds": 0.5, "level": "info", "module": "train",
