@@ -64,8 +64,9 @@ typedef struct eai_plot_series {
      * Around a line they are a band; around bars and points, error bars. */
     const double *y_low, *y_high;
     const double *x_low, *x_high;    /* points only */
-    const char *const *point_labels; /* n texts or NULL; points only. What would hide another label
-                                        is left out, but never one of a Pareto front's */
+    const char *const *point_labels; /* n texts or NULL; points only. Of a Pareto plot, only
+                                        those of the front are shown; a label that would hide
+                                        something is left out */
 } eai_plot_series;
 
 typedef struct eai_plot {

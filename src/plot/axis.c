@@ -1,8 +1,9 @@
 /* Axes: which range, which ticks, and their numbers as text.
  *
  * Ticks stand at 1, 2 or 5 times a power of ten; on a logarithmic axis at powers of ten, and below
- * three decades at twice and five times those as well. Values are held within 1e300, so that no
- * difference of two of them overflows. Start at plot__fit_axis. */
+ * three decades at twice and five times those as well; where that gives too few, at round values as
+ * on any other axis. Values are held within 1e300, so that no difference of two of them
+ * overflows. Start at plot__fit_axis. */
 #include "plot/figure.h"
 
 #include <math.h>
@@ -73,6 +74,20 @@ void plot__fit_axis(plot_axis *a, int n_ticks)
     }
 }
 
+/* Round values of a part of a decade, on its scale. */
+static int list_values(double ticks[PLOT_MAX_TICKS], const plot_axis *a)
+{
+    double low = pow(10, a->low);
+    double high = pow(10, a->high);
+    double step = round_step((high - low) / 5);
+    int n = 0;
+    for (double at = ceil(low / step - 1e-9); at * step <= high * (1 + 1e-9); at++) {
+        if (n < PLOT_MAX_TICKS && at > 0)
+            ticks[n++] = log10(at * step);
+    }
+    return n;
+}
+
 int plot__list_ticks(double ticks[PLOT_MAX_TICKS], const plot_axis *a)
 {
     static const double parts[] = {0, 0.30102999566398120, 0.69897000433601880};
@@ -87,6 +102,8 @@ int plot__list_ticks(double ticks[PLOT_MAX_TICKS], const plot_axis *a)
                 ticks[n++] = at;
         }
     }
+    if (a->log && n < 3 && a->high - a->low < 1.3 && a->low > -300)
+        return list_values(ticks, a);
     return n;
 }
 

@@ -1,8 +1,8 @@
 /* The cells of a heat map, the numbers in them, and the scale of their colours.
  *
  * Cells overlap their right and lower neighbours by half a unit, or viewers of PDF and SVG files
- * would show seams between them. No image is used: rectangles stay sharp at any size. Start at
- * plot__draw_cells. */
+ * would show seams between them; on pixels they are drawn with hard edges, for the same reason. No
+ * image is used: rectangles stay sharp at any size. Start at plot__draw_cells. */
 #include "plot/page.h"
 
 #include <math.h>
@@ -63,6 +63,7 @@ void plot__draw_cells(plot_page *p)
     double width = (p->right - p->left) / (double)f->n_columns;
     double height = (p->bottom - p->top) / (double)f->n_rows;
     bool write = values_fit(p, width, height);
+    cairo_set_antialias(p->cr, CAIRO_ANTIALIAS_NONE);
     for (size_t r = 0; r < f->n_rows; r++) {
         for (size_t c = 0; c < f->n_columns; c++) {
             double value = plot__scale(&plain, f->plot->series[0].y[r * f->n_columns + c]);
@@ -71,6 +72,7 @@ void plot__draw_cells(plot_page *p)
                       height + (r + 1 < f->n_rows ? 0.5 : 0));
         }
     }
+    cairo_set_antialias(p->cr, CAIRO_ANTIALIAS_DEFAULT);
     for (size_t i = 0; write && i < f->plot->series[0].n; i++) {
         double value = f->plot->series[0].y[i];
         if (isfinite(value))
@@ -108,6 +110,7 @@ void plot__draw_color_bar(plot_page *p)
     plot_axis a = color_axis(p->f);
     double x = p->right + p->font;
     double height = p->bottom - p->top;
+    cairo_set_antialias(p->cr, CAIRO_ANTIALIAS_NONE);
     for (int i = 0; i < BAR_STEPS; i++) {
         double place = (i + 0.5) / BAR_STEPS;
         double at = p->f->cell_high > p->f->cell_low ? place : 0.5;
@@ -116,6 +119,7 @@ void plot__draw_color_bar(plot_page *p)
         cairo_rectangle(p->cr, x, top, BAR_WIDTH, height / BAR_STEPS + (i > 0 ? 0.5 : 0));
         cairo_fill(p->cr);
     }
+    cairo_set_antialias(p->cr, CAIRO_ANTIALIAS_DEFAULT);
     int n = plot__list_ticks(ticks, &a);
     plot__set_color(p, p->theme->soft_ink, 1);
     cairo_set_line_width(p->cr, 1);

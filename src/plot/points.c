@@ -87,8 +87,14 @@ static void place_label(const plot_page *p, boxes *b, const char *label, double 
     }
 }
 
-static void draw_intervals(const plot_page *p, const eai_plot_series *s, size_t i, double x,
-                           double y)
+/* A line along an axis, which labels must not cross. */
+static void add_line_box(boxes *b, double x1, double y1, double x2, double y2)
+{
+    add_box(b, (box){fmin(x1, x2) - 1, fmin(y1, y2) - 1, fmax(x1, x2) + 1, fmax(y1, y2) + 1});
+}
+
+static void draw_intervals(const plot_page *p, boxes *b, const eai_plot_series *s, size_t i,
+                           double x, double y)
 {
     const plot_figure *f = p->f;
     double px = plot__page_x(p, x);
@@ -97,10 +103,14 @@ static void draw_intervals(const plot_page *p, const eai_plot_series *s, size_t 
     double x_high = plot__get_end(&f->x, s->x_high, i, x);
     double y_low = plot__get_end(&f->y, s->y_low, i, y);
     double y_high = plot__get_end(&f->y, s->y_high, i, y);
-    if (x_low < x_high)
+    if (x_low < x_high) {
         plot__draw_error_bar(p, true, py, plot__page_x(p, x_low), plot__page_x(p, x_high));
-    if (y_low < y_high)
+        add_line_box(b, plot__page_x(p, x_low), py, plot__page_x(p, x_high), py);
+    }
+    if (y_low < y_high) {
         plot__draw_error_bar(p, false, px, plot__page_y(p, y_low), plot__page_y(p, y_high));
+        add_line_box(b, px, plot__page_y(p, y_low), px, plot__page_y(p, y_high));
+    }
 }
 
 /* Which places of the area have a point of a large cloud: a bit each. */
@@ -145,7 +155,7 @@ static void draw_cloud(const plot_page *p, boxes *b, size_t k)
         double py = plot__page_y(p, y);
         if (was_there(p, &c, px, py))
             continue;
-        draw_intervals(p, s, i, x, y);
+        draw_intervals(p, b, s, i, x, y);
         plot__draw_marker(p, k, px, py, true);
         add_point_box(p, b, px, py);
     }
@@ -216,7 +226,7 @@ static void draw_sort(const plot_page *p, boxes *b, bool in_front)
         if (f->is_front[i] != in_front || was_there(p, &c, x, y))
             continue;
         plot__set_series(p, f->series[i], in_front ? 1 : 0.75);
-        draw_intervals(p, &p->f->plot->series[f->series[i]], f->index[i], f->x[i], f->y[i]);
+        draw_intervals(p, b, &p->f->plot->series[f->series[i]], f->index[i], f->x[i], f->y[i]);
         plot__draw_marker(p, f->series[i], x, y, in_front);
         add_point_box(p, b, x, y);
     }
@@ -226,6 +236,12 @@ static void draw_sort(const plot_page *p, boxes *b, bool in_front)
 static void draw_front_labels(const plot_page *p, boxes *b)
 {
     const plot_front *f = &p->f->front;
+    for (size_t i = 0; i + 1 < f->n_front; i++) { /* the steps between them */
+        double x = plot__page_x(p, f->x[f->front[i + 1]]);
+        double y = plot__page_y(p, f->y[f->front[i]]);
+        add_line_box(b, plot__page_x(p, f->x[f->front[i]]), y, x, y);
+        add_line_box(b, x, y, x, plot__page_y(p, f->y[f->front[i + 1]]));
+    }
     for (size_t i = 0; i < f->n_front && b->n < MAX_BOXES; i++) {
         size_t at = f->front[i];
         const eai_plot_series *s = &p->f->plot->series[f->series[at]];

@@ -56,11 +56,10 @@ int32_t text__pack(plot_rgb c)
            (int32_t)(c.b * 255 + 0.5);
 }
 
-int32_t text__series_ink(const text_grid *g, size_t k)
+int32_t text__series_ink(size_t k)
 {
-    (void)g;
     /* The last colour is that of ink: on a terminal, whatever text has there. */
-    if (k % PLOT_N_COLORS == PLOT_N_COLORS - 1)
+    if (k == TEXT_FRONT || k % PLOT_N_COLORS == PLOT_N_COLORS - 1)
         return TEXT_NO_COLOR;
     return text__pack(plot__series_color(k, true));
 }
@@ -69,6 +68,8 @@ uint32_t text__marker(const text_grid *g, size_t k)
 {
     static const uint32_t marks[] = {0x25CF, 0x25A0, 0x25B2, 0x25C6, 0x25BC, 0x2716};
     static const char ascii[] = "*+ox#@";
+    if (k == TEXT_FRONT)
+        return ':';
     return g->opts.ascii ? (uint32_t)ascii[k % 6] : marks[k % 6];
 }
 
@@ -164,7 +165,7 @@ void text__dot(text_grid *g, int x, int y, size_t k, int32_t ink)
 /* Bresenham's line; places are a few thousand dots at most. */
 void text__line(text_grid *g, int x1, int y1, int x2, int y2, size_t k)
 {
-    int32_t ink = text__series_ink(g, k);
+    int32_t ink = text__series_ink(k);
     int dx = abs(x2 - x1);
     int dy = -abs(y2 - y1);
     int step_x = x1 < x2 ? 1 : -1;
@@ -218,7 +219,7 @@ static int draw_legend(text_grid *g, int y)
             y++;
             x = 2;
         }
-        text__put(g, x, y, text__marker(g, k), text__series_ink(g, k));
+        text__put(g, x, y, text__marker(g, k), text__series_ink(k));
         x += 2 + text__write(g, x + 2, y, p->series[k].name, k, g->width - 6, 0) + 3;
         any = true;
     }

@@ -10,6 +10,7 @@
 #include "plot/figure.h"
 
 #define TEXT_NO_COLOR (-1)
+#define TEXT_FRONT    SIZE_MAX /* in place of a series: the line of a Pareto front */
 #define TEXT_DOTS_X   2
 #define TEXT_DOTS_Y   4
 
@@ -40,7 +41,7 @@ int text__columns(const char *label, size_t i, int room);
 /* Marks a dot of series k; x and y count dots. */
 void text__dot(text_grid *g, int x, int y, size_t k, int32_t ink);
 void text__line(text_grid *g, int x1, int y1, int x2, int y2, size_t k);
-int32_t text__series_ink(const text_grid *g, size_t k);
+int32_t text__series_ink(size_t k);
 int32_t text__pack(plot_rgb c);
 /* The mark of series k at a point. */
 uint32_t text__marker(const text_grid *g, size_t k);

@@ -36,7 +36,7 @@ static void draw_lines(text_grid *g)
             int at_x = text__dot_x(g, x);
             int at_y = text__dot_y(g, y);
             text__line(g, drawing ? last_x : at_x, drawing ? last_y : at_y, at_x, at_y, k);
-            int32_t ink = text__series_ink(g, k);
+            int32_t ink = text__series_ink(k);
             if (s->y_low)
                 text__dot(g, at_x, text__dot_y(g, plot__get_end(&g->f->y, s->y_low, i, y)), k, ink);
             if (s->y_high)
@@ -52,8 +52,7 @@ static void draw_lines(text_grid *g)
 /* The marks of points stand in cells, so that the series differ without colour. */
 static void put_marker(text_grid *g, int dot_x, int dot_y, size_t k)
 {
-    text__put(g, dot_x / TEXT_DOTS_X, dot_y / TEXT_DOTS_Y, text__marker(g, k),
-              text__series_ink(g, k));
+    text__put(g, dot_x / TEXT_DOTS_X, dot_y / TEXT_DOTS_Y, text__marker(g, k), text__series_ink(k));
 }
 
 static void draw_points(text_grid *g)
@@ -105,14 +104,14 @@ static void draw_front(text_grid *g)
     for (size_t i = 0; i + 1 < f->n_front; i++) {
         int x = text__dot_x(g, f->x[f->front[i + 1]]);
         int y = text__dot_y(g, f->y[f->front[i]]);
-        text__line(g, text__dot_x(g, f->x[f->front[i]]), y, x, y, PLOT_N_COLORS - 1);
-        text__line(g, x, y, x, text__dot_y(g, f->y[f->front[i + 1]]), PLOT_N_COLORS - 1);
+        text__line(g, text__dot_x(g, f->x[f->front[i]]), y, x, y, TEXT_FRONT);
+        text__line(g, x, y, x, text__dot_y(g, f->y[f->front[i + 1]]), TEXT_FRONT);
     }
     for (size_t i = 0; i < f->n_points; i++) {
         if (!f->is_front[i])
             text__put(g, text__dot_x(g, f->x[i]) / TEXT_DOTS_X,
                       text__dot_y(g, f->y[i]) / TEXT_DOTS_Y, g->opts.ascii ? '.' : 0x00B7,
-                      text__series_ink(g, f->series[i]));
+                      text__series_ink(f->series[i]));
     }
     for (size_t i = 0; i < f->n_front; i++) {
         size_t at = f->front[i];
@@ -153,9 +152,9 @@ static void draw_blocks(text_grid *g)
         for (int y = g->bottom - 1; y >= g->top && eighths >= 0.5; y--) {
             uint32_t part = (uint32_t)fmin(floor(eighths + 0.5), 8);
             if (!g->opts.ascii)
-                text__put(g, x, y, RISING + part, text__series_ink(g, 0));
+                text__put(g, x, y, RISING + part, text__series_ink(0));
             else if (part >= 4)
-                text__put(g, x, y, '#', text__series_ink(g, 0));
+                text__put(g, x, y, '#', text__series_ink(0));
             eighths -= 8;
         }
     }
@@ -232,7 +231,7 @@ static bar_columns measure_bars(const text_grid *g)
     char text[128];
     bar_columns c = {0};
     for (size_t i = 0; i < names->n_names; i++) {
-        int columns = text__columns(names->names ? names->names[i] : NULL, i, g->width / 4);
+        int columns = text__columns(names->names ? names->names[i] : NULL, i, g->width / 3);
         c.names = columns > c.names ? columns : c.names;
     }
     for (size_t k = 0; k < p->n_series; k++) {
@@ -257,7 +256,7 @@ static void draw_bar(text_grid *g, const bar_columns *c, int y, size_t k, double
     double columns = c->to - c->from;
     double zero = plot__place(a, a->log ? a->low : 0) * columns;
     double end = plot__place(a, value) * columns;
-    int32_t ink = text__series_ink(g, k);
+    int32_t ink = text__series_ink(k);
     uint32_t full = g->opts.ascii ? '#' : BLOCK;
     if (end < zero) {
         for (int x = (int)floor(end + 0.5); x < (int)floor(zero + 0.5); x++)
