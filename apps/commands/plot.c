@@ -171,6 +171,18 @@ static bool same(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
+/* Is the name in "a,b,c"? NULL holds none. */
+static bool is_listed(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = list; at && n > 0; at = strchr(at, ',')) {
+        at += at != list;
+        if (strncmp(at, name, n) == 0 && (at[n] == ',' || at[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
 /* The names of --y, or the columns of numbers that nothing else uses: the first, or all. */
 static eai_status pick_y(size_t *n, drawing *d, const char *x, const char *labels, bool all,
                          eai_error *err)
@@ -182,8 +194,8 @@ static eai_status pick_y(size_t *n, drawing *d, const char *x, const char *label
     for (size_t i = 0; i < eai_plot_table_columns(d->table); i++) {
         const char *name = eai_plot_table_name(d->table, i);
         bool used = same(name, x) || same(name, labels) || same(name, a->by) ||
-                    same(name, a->error) || same(name, a->low) || same(name, a->high) ||
-                    same(name, a->x_error);
+                    is_listed(a->error, name) || is_listed(a->low, name) ||
+                    is_listed(a->high, name) || same(name, a->x_error);
         if (used || *n == MAX_SERIES || (*n > 0 && !all) || !eai_plot_table_is_numeric(d->table, i))
             continue;
         d->names[(*n)++] = name;

@@ -15,7 +15,8 @@
 
 #include "base/banned.h"
 
-#define LARGEST 1e300
+#define LARGEST  1e300
+#define SMALLEST 1e-300
 
 double plot__scale(const plot_axis *a, double value)
 {
@@ -59,15 +60,18 @@ void plot__fit_axis(plot_axis *a, int n_ticks)
         return;
     }
     /* A range of nothing, or of less than doubles tell apart, is opened. */
-    bool empty = a->high - a->low <= 1e-12 * fmax(fabs(a->low), fabs(a->high));
+    double largest = fmax(fabs(a->low), fabs(a->high));
+    bool empty = a->high - a->low <= fmax(1e-12 * largest, SMALLEST);
     if (empty) {
-        double half = a->log ? 0.5 : a->low == 0 ? 1 : fabs(a->low) / 10;
+        double half = a->log ? 0.5 : largest < SMALLEST ? 1 : largest / 10;
         a->low -= half;
         a->high += half;
     }
-    a->step = round_step(fmax((a->high - a->low) / n_ticks, 1e-307));
+    a->step = round_step((a->high - a->low) / n_ticks);
+    if (a->counts)
+        a->step = fmax(a->step, 1);
     if (a->log) {
-        a->step = fmax(1, ceil(a->step));
+        a->step = fmax(1, ceil((a->high - a->low) / n_ticks));
     } else if (!a->tight || empty) {
         a->low = a->step * floor(a->low / a->step + 1e-9);
         a->high = a->step * ceil(a->high / a->step - 1e-9);

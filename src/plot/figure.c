@@ -133,6 +133,7 @@ void plot__lay_bars(plot_figure *f)
 static eai_status make_histogram(plot_figure *f, eai_error *err)
 {
     f->x.log = false;
+    f->y.counts = !f->plot->density;
     EAI_TRY(plot__find_bins(&f->bins, f->plot, f->arena, err));
     plot__include(&f->x, f->bins.low);
     plot__include(&f->x, f->bins.low + f->bins.width * (double)f->bins.n);

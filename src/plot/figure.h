@@ -22,6 +22,7 @@
 typedef struct plot_axis {
     bool log;
     bool has_names;
+    bool counts;              /* ticks are whole numbers */
     bool tight;               /* ends where the data end, not at a round number */
     bool flipped;             /* grows to the left, or downwards */
     const char *const *names; /* NULL: 1, 2, 3, ... */

@@ -41,8 +41,10 @@ char *plot__fit_label(const plot_page *p, char buf[PLOT_MAX_LABEL], const char *
 {
     plot__clean_label(buf, text, i);
     size_t n = strlen(buf);
-    while (n > 0 && plot__text_width(p, buf) > room) {
-        n--;
+    double width = plot__text_width(p, buf);
+    for (; n > 0 && width > room; width = plot__text_width(p, buf)) {
+        size_t fits = (size_t)((double)n * fmax(room, 0) / width);
+        n = fits < n ? fits : n - 1;
         while (n > 0 && ((unsigned char)buf[n] & 0xC0) == 0x80)
             n--;
         if (n + 4 > PLOT_MAX_LABEL)
@@ -98,8 +100,8 @@ static const char *entry_name(const plot_figure *f, size_t k)
     return f->plot->kind == EAI_PLOT_KIND_PARETO ? "Pareto front" : NULL;
 }
 
-/* Draws the entries in rows, each as wide as it is; those beyond the last row are counted. Returns
- * where the legend ends. */
+/* Draws the entries in rows, each as wide as it is, on at most a third of the page; there is no
+ * room for more. Returns where the legend ends. */
 static double draw_legend(plot_page *p, double y)
 {
     const double sample = p->font * 2.2;
@@ -107,6 +109,7 @@ static double draw_legend(plot_page *p, double y)
     char text[PLOT_MAX_LABEL];
     double x = PAD + p->font;
     int row = 0;
+    int max_rows = (int)fmin(p->height / 3 / line, MAX_LEGEND);
     for (size_t k = 0; k <= p->f->plot->n_series; k++) {
         const char *name = entry_name(p->f, k);
         if (!name)
@@ -118,9 +121,8 @@ static double draw_legend(plot_page *p, double y)
             x = PAD + p->font;
         }
         row += row == 0;
-        if (row > MAX_LEGEND) {
-            snprintf(text, sizeof(text), "and more, %zu series in all", p->f->plot->n_series);
-            plot__draw_text(p, text, x, y + line * row - p->font * 0.35, 0);
+        if (row > max_rows) {
+            row--;
             break;
         }
         double base = y + line * row - p->font * 0.35;
@@ -291,11 +293,11 @@ static void draw_labels(plot_page *p)
         plot__draw_text(p, text, fmax(x, PAD + width / 2), p->height - PAD, 0.5);
     }
     if (p->f->y_label) {
-        plot__fit_label(p, text, p->f->y_label, 0, p->height - 2 * PAD);
+        plot__fit_label(p, text, p->f->y_label, 0, p->height - PAD - p->top);
         double width = plot__text_width(p, text);
         double y = fmin((p->top + p->bottom) / 2, p->height - PAD - width / 2);
         cairo_save(p->cr);
-        cairo_translate(p->cr, PAD + p->font * 0.8, fmax(y, PAD + width / 2));
+        cairo_translate(p->cr, PAD + p->font * 0.8, fmax(y, p->top + width / 2));
         cairo_rotate(p->cr, -QUARTER_TURN);
         plot__draw_text(p, text, 0, 0, 0.5);
         cairo_restore(p->cr);

@@ -1,7 +1,7 @@
 /* Points: scattered ones with error bars and labels, and the Pareto front.
  *
  * Labels look for a place where they hide no point and no other label: the eight places around
- * their point, then the same a little further away with a line to the point. A label without a
+ * their point, then the same further and further away with a line to the point. A label without a
  * place is left out; those of a front choose first. A cloud of more points than can be told apart
  * draws one point a place of a quarter of a unit. Start at plot__draw_points and plot__draw_front.
  */
@@ -62,7 +62,7 @@ static void place_label(const plot_page *p, boxes *b, const char *label, double 
     plot__fit_label(p, text, label, 0, (p->right - p->left) / 3);
     double width = plot__text_width(p, text);
     double height = p->font;
-    for (int ring = 1; ring <= 3; ring++) {
+    for (int ring = 1; ring <= 6; ring++) {
         double away = plot__size(p, ring == 1 ? 6 : 12.0 * ring);
         for (size_t i = 0; i < sizeof(around) / sizeof(around[0]); i++) {
             bool diagonal = around[i][0] && around[i][1];

@@ -518,7 +518,7 @@ eai_status eai_plot_table_numbers(double **out, const eai_plot_table *t, const c
             continue;
         eai_free(numbers);
         return eai_error_set(err, EAI_ERR_FORMAT,
-                             "%s:%zu: column '%s' is '%s' (a number, or nothing, is allowed)",
+                             "%s:%zu: column '%s' is '%.60s' (a number, or nothing, is allowed)",
                              t->label, t->lines[i], name, text);
     }
     *out = numbers;

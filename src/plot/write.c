@@ -56,6 +56,20 @@ static cairo_surface_t *open_svg(eai_strbuf *file, const paper *p)
                                                p->height * POINTS);
 }
 
+/* Cairo numbers the surfaces of a process, and an SVG says which it was: the number goes, for the
+ * same plot is the same file. Text is glyphs there, no label can look like it. */
+static void forget_number(eai_strbuf *file)
+{
+    static const char before[] = "<g id=\"surface";
+    char *at = file->data ? strstr(file->data, before) : NULL;
+    if (!at)
+        return;
+    at += sizeof(before) - 1;
+    size_t n = strspn(at, "0123456789");
+    memmove(at, at + n, strlen(at + n) + 1);
+    file->length -= n;
+}
+
 /* The seconds of $SOURCE_DATE_EPOCH, 0 when it is not set or no number of seconds. */
 static time_t source_date(void)
 {
@@ -84,12 +98,13 @@ typedef struct file_kind {
     const char *ending;
     cairo_surface_t *(*open)(eai_strbuf *file, const paper *p);
     bool pixels;
+    void (*finish)(eai_strbuf *file); /* changes the bytes once they are whole; or NULL */
 } file_kind;
 
 static const file_kind file_kinds[] = {
-    {".png", open_png, true},
-    {".svg", open_svg, false},
-    {".pdf", open_pdf, false},
+    {".png", open_png, true, NULL},
+    {".svg", open_svg, false, forget_number},
+    {".pdf", open_pdf, false, NULL},
 };
 
 static const file_kind *find_kind(const char *path)
@@ -209,6 +224,8 @@ eai_status eai_plot_write(const eai_plot *plot, const char *path, eai_error *err
     if (st == EAI_OK && cs != CAIRO_STATUS_SUCCESS)
         st = eai_error_set(err, cs == CAIRO_STATUS_NO_MEMORY ? EAI_ERR_NOMEM : EAI_ERR_INTERNAL,
                            "plot '%s': %s", path, cairo_status_to_string(cs));
+    if (st == EAI_OK && kind->finish)
+        kind->finish(&file);
     if (st == EAI_OK)
         st = eai_fs_write_atomic(path, file.data, file.length, err);
     cairo_destroy(cr);
