@@ -68,6 +68,9 @@ void plot__fit_axis(plot_axis *a, int n_ticks)
         a->high += half;
     }
     a->step = round_step((a->high - a->low) / n_ticks);
+    /* One tick says nothing about the scale: two are the least. */
+    while (a->tight && floor(a->high / a->step) - ceil(a->low / a->step) < 1)
+        a->step = round_step((a->high - a->low) / ++n_ticks);
     if (a->counts)
         a->step = fmax(a->step, 1);
     if (a->log) {

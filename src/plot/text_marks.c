@@ -303,7 +303,8 @@ static eai_status draw_bars(text_grid *g, eai_error *err)
         c.n_rows--;
     size_t left_out = g->f->y.n_names - c.n_rows;
     int y = (p->title != NULL) + (g->f->x_label != NULL);
-    EAI_TRY(text__grid_init(g, y + (int)(c.n_rows * lines) + (left_out > 0), err));
+    int n_lines = (int)(c.n_rows * lines) - (n_series > 1 && left_out == 0);
+    EAI_TRY(text__grid_init(g, y + n_lines + (left_out > 0), err));
     if (p->title)
         text__write(g, g->width / 2, 0, p->title, 0, g->width, 0.5);
     if (g->f->x_label)
@@ -414,16 +415,19 @@ static void draw_scale(text_grid *g, const shown_cells *c, int y)
     char text[32];
     plot__format_value(text, sizeof(text), g->f->cell_low);
     int x = c->left + text__write(g, c->left, y, text, 0, g->width, 0) + 1;
-    for (int i = 0; i < 20; i++, x++) {
-        text__put(g, x, y, shade(g, i / 19.0), TEXT_NO_COLOR);
+    int n = g->width - x - 10;
+    n = n > 20 ? 20 : n < 2 ? 2 : n;
+    for (int i = 0; i < n; i++, x++) {
+        double place = i / (n - 1.0);
+        text__put(g, x, y, shade(g, place), TEXT_NO_COLOR);
         if (g->opts.color != EAI_PLOT_COLOR_NONE && x < g->width) {
             text_cell *cell = &g->cells[(size_t)y * (size_t)g->width + (size_t)x];
-            cell->paper = text__pack(plot__map_color(i / 19.0, g->f->plot->diverging));
+            cell->paper = text__pack(plot__map_color(place, g->f->plot->diverging));
             cell->ch = ' ';
         }
     }
     plot__format_value(text, sizeof(text), g->f->cell_high);
-    text__write(g, x + 1, y, text, 0, g->width, 0);
+    text__write(g, x + 1, y, text, 0, g->width - x - 1, 0);
 }
 
 static eai_status draw_heat_map(text_grid *g, eai_error *err)
