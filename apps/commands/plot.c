@@ -53,8 +53,8 @@ static const eai_option plot_options[] = {
     {"x-error", 0, EAI_OPT_STRING, ARG(x_error), NULL, "NAME",
      "column with half the length of x's interval"},
     {"title", 0, EAI_OPT_STRING, ARG(title), NULL, "TEXT", "above the figure", .group = "Looks"},
-    {"x-label", 0, EAI_OPT_STRING, ARG(x_label), NULL, "TEXT", "the column's name when left out",
-     .group = "Looks"},
+    {"x-label", 0, EAI_OPT_STRING, ARG(x_label), NULL, "TEXT",
+     "the column's name when left out, none when empty", .group = "Looks"},
     {"y-label", 0, EAI_OPT_STRING, ARG(y_label), NULL, "TEXT", "likewise", .group = "Looks"},
     {"log-x", 0, EAI_OPT_FLAG, ARG(log_x), .help = "a logarithmic x axis", .group = "Looks"},
     {"log-y", 0, EAI_OPT_FLAG, ARG(log_y), .help = "a logarithmic y axis", .group = "Looks"},
@@ -225,6 +225,7 @@ typedef struct columns {
     const char *const *y_texts;
     const char *const *labels;
     const char *const *by;
+    bool every_row; /* one without a value in y as well */
 } columns;
 
 static eai_status read_columns(columns *c, drawing *d, size_t k, const char *x, eai_error *err)
@@ -239,6 +240,8 @@ static eai_status read_columns(columns *c, drawing *d, size_t k, const char *x, 
     EAI_TRY(get_texts(&c->y_texts, d, d->names[k], err));
     if (x)
         EAI_TRY(take_numbers(&c->x, d, x, err));
+    if (a->x_error && !x)
+        return eai_error_set(err, EAI_ERR_USAGE, "--x-error needs --x");
     if (a->x_error)
         EAI_TRY(take_numbers(&c->x_error, d, a->x_error, err));
     for (size_t i = 0; i < 3; i++) {
@@ -249,7 +252,8 @@ static eai_status read_columns(columns *c, drawing *d, size_t k, const char *x, 
         eai_free(d->lists[i + 1]);
         EAI_TRY(split_names(names, &n, &d->lists[i + 1], lists[i].names, err));
         if (k >= n)
-            return eai_error_set(err, EAI_ERR_USAGE, "--%s names %zu columns for more in --y",
+            return eai_error_set(err, EAI_ERR_USAGE,
+                                 "--%s names %zu of the columns needed: one for each in --y",
                                  lists[i].option, n);
         EAI_TRY(take_numbers(lists[i].to, d, names[k], err));
     }
@@ -291,7 +295,7 @@ static eai_status take_rows(eai_plot_series *s, drawing *d, const columns *c, co
     EAI_TRY(make_series(s, to, &labels, d, c, err));
     size_t n = 0;
     for (size_t i = 0; i < eai_plot_table_rows(d->table); i++) {
-        if (!c->y_texts[i] || (group && !same(c->by[i], group)))
+        if ((!c->every_row && !c->y_texts[i]) || (group && !same(c->by[i], group)))
             continue;
         if (to[0])
             to[0][n] = c->x[i];
@@ -351,8 +355,6 @@ static eai_status fill_points(drawing *d, eai_error *err)
     EAI_TRY(pick_y(&n, d, x, a->labels, false, err));
     if (a->by && n != 1)
         return eai_error_set(err, EAI_ERR_USAGE, "--by needs one column in --y, not %zu", n);
-    if (a->x_error && !x)
-        return eai_error_set(err, EAI_ERR_USAGE, "--x-error needs --x");
     for (size_t k = 0; k < n; k++) {
         columns c = {0};
         EAI_TRY(read_columns(&c, d, k, x, err));
@@ -383,7 +385,7 @@ static eai_status fill_bars(drawing *d, eai_error *err)
     for (size_t k = 0; k < n; k++) {
         columns c = {0};
         EAI_TRY(read_columns(&c, d, k, NULL, err));
-        c.y_texts = d->plot.names ? d->plot.names : c.y_texts;
+        c.every_row = true;
         EAI_TRY(add_series(d, &c, n > 1 ? d->names[k] : NULL, NULL, err));
     }
     d->plot.x_label = labels;
@@ -394,6 +396,8 @@ static eai_status fill_bars(drawing *d, eai_error *err)
 /* A matrix: the rows of the table, and its columns of numbers. */
 static eai_status fill_heat_map(drawing *d, eai_error *err)
 {
+    if (d->args->by)
+        return eai_error_set(err, EAI_ERR_USAGE, "--by is not for heat maps");
     const char *labels = d->args->labels ? d->args->labels : first_column(d, false);
     size_t n = 0;
     EAI_TRY(pick_y(&n, d, NULL, labels, true, err));
@@ -482,6 +486,13 @@ static eai_status print_text(const eai_command_context *ctx, const drawing *d, e
     return EAI_OK;
 }
 
+/* What was asked for; an empty text asks for no label. */
+static const char *pick_label(const char *asked, const char *otherwise)
+{
+    const char *label = asked ? asked : otherwise;
+    return label && *label ? label : NULL;
+}
+
 static eai_status run(const eai_command_context *ctx, const void *args, eai_error *err)
 {
     const plot_args *a = args;
@@ -497,8 +508,8 @@ static eai_status run(const eai_command_context *ctx, const void *args, eai_erro
     if (st == EAI_OK)
         st = kinds[d.plot.kind].fill(&d, err);
     if (st == EAI_OK) {
-        d.plot.x_label = a->x_label ? a->x_label : d.plot.x_label;
-        d.plot.y_label = a->y_label ? a->y_label : d.plot.y_label;
+        d.plot.x_label = pick_label(a->x_label, d.plot.x_label);
+        d.plot.y_label = pick_label(a->y_label, d.plot.y_label);
         st = a->output ? eai_plot_write(&d.plot, a->output, err) : print_text(ctx, &d, err);
     }
     drawing_deinit(&d);

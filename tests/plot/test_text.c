@@ -164,7 +164,7 @@ static void test_heat_map(void **state)
            "bf16 @ 9  . 1    0\n"
            "q8_0 : 2  % 8    -\n"
            "\n"
-           "     0  .+@ 9\n");
+           "     0  +@ 9\n");
 }
 
 static void test_front(void **state)
