@@ -285,6 +285,14 @@ static eai_status make_series(eai_plot_series *s, double *arrays[6], const char 
     return EAI_OK;
 }
 
+/* The end of a row's interval: what its column says, or the value and its error. */
+static double get_end(const columns *c, const double *ends, size_t i, int sign)
+{
+    if (ends)
+        return ends[i];
+    return c->error ? c->y[i] + sign * c->error[i] : (double)NAN;
+}
+
 /* Copies the rows that belong to the series: those with a value in its column (JSON lines need not
  * have one in each row), and of `group` when there are groups. */
 static eai_status take_rows(eai_plot_series *s, drawing *d, const columns *c, const char *group,
@@ -297,18 +305,18 @@ static eai_status take_rows(eai_plot_series *s, drawing *d, const columns *c, co
     for (size_t i = 0; i < eai_plot_table_rows(d->table); i++) {
         if ((!c->every_row && !c->y_texts[i]) || (group && !same(c->by[i], group)))
             continue;
-        if (to[0])
+        if (to[0] && c->x)
             to[0][n] = c->x[i];
         to[1][n] = c->y[i];
         if (to[2])
-            to[2][n] = c->low ? c->low[i] : c->y[i] - c->error[i];
+            to[2][n] = get_end(c, c->low, i, -1);
         if (to[3])
-            to[3][n] = c->high ? c->high[i] : c->y[i] + c->error[i];
-        if (to[4]) {
+            to[3][n] = get_end(c, c->high, i, 1);
+        if (to[4] && c->x && c->x_error) {
             to[4][n] = c->x[i] - c->x_error[i];
             to[5][n] = c->x[i] + c->x_error[i];
         }
-        if (labels)
+        if (labels && c->labels)
             labels[n] = c->labels[i];
         n++;
     }

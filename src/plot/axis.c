@@ -88,9 +88,10 @@ static int list_values(double ticks[PLOT_MAX_TICKS], const plot_axis *a)
     double high = pow(10, a->high);
     double step = round_step((high - low) / 5);
     int n = 0;
-    for (double at = ceil(low / step - 1e-9); at * step <= high * (1 + 1e-9); at++) {
-        if (n < PLOT_MAX_TICKS && at > 0)
-            ticks[n++] = log10(at * step);
+    int first = (int)fmax(ceil(low / step - 1e-9), 1);
+    while (n < PLOT_MAX_TICKS && (first + n) * step <= high * (1 + 1e-9)) {
+        ticks[n] = log10((first + n) * step);
+        n++;
     }
     return n;
 }

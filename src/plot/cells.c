@@ -73,11 +73,12 @@ void plot__draw_cells(plot_page *p)
         }
     }
     cairo_set_antialias(p->cr, CAIRO_ANTIALIAS_DEFAULT);
-    for (size_t i = 0; write && i < f->plot->series[0].n; i++) {
-        double value = f->plot->series[0].y[i];
-        if (isfinite(value))
-            write_value(p, value, plot__page_x(p, (double)(i % f->n_columns)),
-                        plot__page_y(p, (double)(i / f->n_columns)));
+    for (size_t r = 0; write && r < f->n_rows; r++) {
+        for (size_t c = 0; c < f->n_columns; c++) {
+            double value = f->plot->series[0].y[r * f->n_columns + c];
+            if (isfinite(value))
+                write_value(p, value, plot__page_x(p, (double)c), plot__page_y(p, (double)r));
+        }
     }
 }
 

@@ -11,9 +11,10 @@
 
 #include "base/banned.h"
 
-#define COLUMN    0.25 /* units; narrower than a pixel at 300 dpi */
-#define GROUP     0.8  /* the share of a slot that bars take */
-#define FULL_TURN 6.283185307179586
+#define COLUMN      0.25 /* units; narrower than a pixel at 300 dpi */
+#define MAX_STROKES 5000 /* over one bar */
+#define GROUP       0.8  /* the share of a slot that bars take */
+#define FULL_TURN   6.283185307179586
 
 double plot__size(const plot_page *p, double at_full_size)
 {
@@ -251,7 +252,9 @@ static void hatch(const plot_page *p, size_t k, double x, double y, double width
     cairo_clip(p->cr);
     plot__set_color(p, p->theme->paper, 0.85);
     cairo_set_line_width(p->cr, plot__size(p, 1.6));
-    for (double d = gap / 2; d < span && at > 0; d += gap) {
+    int n = at > 0 ? (int)fmin(span / gap + 0.5, MAX_STROKES) : 0;
+    for (int i = 0; i < n; i++) {
+        double d = gap * (i + 0.5);
         if (hatchings[at].rising) {
             cairo_move_to(p->cr, x + d, y);
             cairo_line_to(p->cr, x + d - height, y + height);

@@ -42,7 +42,7 @@ char *plot__fit_label(const plot_page *p, char buf[PLOT_MAX_LABEL], const char *
     plot__clean_label(buf, text, i);
     size_t n = strlen(buf);
     double width = plot__text_width(p, buf);
-    for (; n > 0 && width > room; width = plot__text_width(p, buf)) {
+    while (n > 0 && width > room) {
         size_t fits = (size_t)((double)n * fmax(room, 0) / width);
         n = fits < n ? fits : n - 1;
         while (n > 0 && ((unsigned char)buf[n] & 0xC0) == 0x80)
@@ -50,6 +50,7 @@ char *plot__fit_label(const plot_page *p, char buf[PLOT_MAX_LABEL], const char *
         if (n + 4 > PLOT_MAX_LABEL)
             n = PLOT_MAX_LABEL - 4;
         memcpy(buf + n, n > 0 ? "..." : "", n > 0 ? 4 : 1);
+        width = plot__text_width(p, buf);
     }
     return buf;
 }

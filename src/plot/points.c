@@ -17,6 +17,7 @@
 
 #define MANY_POINTS 20000
 #define GRID        2.0  /* places a unit, each way, that one point of a large cloud takes */
+#define RINGS       6    /* of places around a point */
 #define MAX_BOXES   1000 /* points and labels that a label must not hide */
 
 typedef struct box {
@@ -53,37 +54,45 @@ static bool is_free(const plot_page *p, const boxes *b, const box *at)
     return true;
 }
 
+/* One of the places around a point: (dx, dy) from it, and the label's box there. */
+static box place_around(double x, double y, double width, double height, const int side[2],
+                        const double d[2])
+{
+    double start[2];
+    const double at[] = {x, y};
+    const double size[] = {width, height};
+    for (int i = 0; i < 2; i++)
+        start[i] = at[i] + d[i] - (1 - side[i]) * 0.5 * size[i];
+    return (box){start[0], start[1], start[0] + width, start[1] + height};
+}
+
 /* Writes a label near (x, y) where there is room for it. */
 static void place_label(const plot_page *p, boxes *b, const char *label, double x, double y)
 {
-    static const int around[][2] = {{1, -1}, {1, 1},  {-1, -1}, {-1, 1},
-                                    {1, 0},  {-1, 0}, {0, -1},  {0, 1}};
+    static const int around[8][2] = {{1, -1}, {1, 1},  {-1, -1}, {-1, 1},
+                                     {1, 0},  {-1, 0}, {0, -1},  {0, 1}};
     char text[PLOT_MAX_LABEL];
     plot__fit_label(p, text, label, 0, (p->right - p->left) / 3);
     double width = plot__text_width(p, text);
-    double height = p->font;
-    for (int ring = 1; ring <= 6; ring++) {
+    for (int i = 0; i < RINGS * 8; i++) {
+        const int *side = around[i % 8];
+        int ring = i / 8 + 1;
         double away = plot__size(p, ring == 1 ? 6 : 12.0 * ring);
-        for (size_t i = 0; i < sizeof(around) / sizeof(around[0]); i++) {
-            bool diagonal = around[i][0] && around[i][1];
-            double dx = around[i][0] * away * (diagonal ? 0.7 : 1);
-            double dy = around[i][1] * away * (diagonal ? 0.7 : 1);
-            double left = x + dx - (around[i][0] < 0 ? width : around[i][0] == 0 ? width / 2 : 0);
-            double top = y + dy - (around[i][1] < 0 ? height : around[i][1] == 0 ? height / 2 : 0);
-            box at = {left, top, left + width, top + height};
-            if (!is_free(p, b, &at))
-                continue;
-            plot__set_color(p, p->theme->soft_ink, 1);
-            if (ring > 1) {
-                cairo_set_line_width(p->cr, 0.7);
-                cairo_move_to(p->cr, x, y);
-                cairo_line_to(p->cr, x + dx, y + dy);
-                cairo_stroke(p->cr);
-            }
-            plot__draw_text(p, text, left, top + height * 0.82, 0);
-            add_box(b, at);
-            return;
+        away *= side[0] && side[1] ? 0.7 : 1; /* the diagonal is as long as the others */
+        double d[] = {side[0] * away, side[1] * away};
+        box at = place_around(x, y, width, p->font, side, d);
+        if (!is_free(p, b, &at))
+            continue;
+        plot__set_color(p, p->theme->soft_ink, 1);
+        if (ring > 1) {
+            cairo_set_line_width(p->cr, 0.7);
+            cairo_move_to(p->cr, x, y);
+            cairo_line_to(p->cr, x + d[0], y + d[1]);
+            cairo_stroke(p->cr);
         }
+        plot__draw_text(p, text, at.left, at.top + p->font * 0.82, 0);
+        add_box(b, at);
+        return;
     }
 }
 

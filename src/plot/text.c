@@ -284,7 +284,7 @@ void text__draw_frame(text_grid *g)
     g->bottom = g->height - 2 - (f->x_label != NULL);
     if (g->top > g->bottom - 2)
         g->top = g->bottom - 2;
-    plot__fit_axis(&f->y, (int)fmin(fmax((g->bottom - g->top) / 4, 2), 8));
+    plot__fit_axis(&f->y, (int)fmin(fmax((g->bottom - g->top) / 4.0, 2), 8));
     int n = plot__list_ticks(ticks, &f->y);
     for (int i = 0; i < n; i++) {
         plot__format_tick(text, sizeof(text), &f->y, ticks[i]);
@@ -293,7 +293,7 @@ void text__draw_frame(text_grid *g)
     widest = widest > g->width / 2 ? g->width / 2 : widest;
     g->left = widest + 2;
     g->right = g->width;
-    plot__fit_axis(&f->x, (int)fmin(fmax((g->right - g->left) / 10, 2), 10));
+    plot__fit_axis(&f->x, (int)fmin(fmax((g->right - g->left) / 10.0, 2), 10));
     draw_y_ticks(g, ticks, n, widest);
     draw_x_ticks(g);
     if (f->x_label)

@@ -145,6 +145,17 @@ static eai_status measure(paper *out, const eai_plot *p, bool pixels, eai_error 
     return EAI_OK;
 }
 
+/* Reads a whole number of at most five digits; false when there is none. */
+static bool read_side(int *out, const char **at)
+{
+    size_t n = strspn(*at, "0123456789");
+    if (n < 1 || n > 5)
+        return false;
+    *out = (int)strtol(*at, NULL, 10);
+    *at += n;
+    return true;
+}
+
 eai_status eai_plot_set_size(eai_plot *plot, const char *size, eai_error *err)
 {
     /* The text of an A4 page with margins of 20 mm, of a letter page with an inch, half of it. */
@@ -154,7 +165,7 @@ eai_status eai_plot_set_size(eai_plot *plot, const char *size, eai_error *err)
     } pages[] = {{"a4", 170, 105}, {"letter", 165.1, 102}, {"column", 85, 60}};
     int width = 0;
     int height = 0;
-    int end = 0;
+    const char *at = size;
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
         if (strcmp(size, pages[i].name) == 0) {
             plot->width_mm = pages[i].width_mm;
@@ -162,11 +173,11 @@ eai_status eai_plot_set_size(eai_plot *plot, const char *size, eai_error *err)
             return EAI_OK;
         }
     }
-    bool fits = strlen(size) < 16 && sscanf(size, "%5dx%5d%n", &width, &height, &end) == 2;
-    if (fits && strcmp(size + end, "mm") == 0) {
+    bool fits = read_side(&width, &at) && *at++ == 'x' && read_side(&height, &at);
+    if (fits && strcmp(at, "mm") == 0) {
         plot->width_mm = width;
         plot->height_mm = height;
-    } else if (fits && size[end] == '\0') {
+    } else if (fits && *at == '\0') {
         plot->width = width;
         plot->height = height;
         plot->width_mm = plot->height_mm = 0;

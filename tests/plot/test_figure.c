@@ -178,8 +178,8 @@ static void test_front_by_force(void **state)
         size_t n = (size_t)(round % N) + 1;
         eai_error err = EAI_ERROR_INIT;
         for (size_t i = 0; i < n; i++) {
-            x[i] = floor(eai_rng_uniform(&rng) * 12);
-            y[i] = i % 17 == 16 ? (double)NAN : floor(eai_rng_uniform(&rng) * 12);
+            x[i] = (double)eai_rng_below(&rng, 12);
+            y[i] = i % 17 == 16 ? (double)NAN : (double)eai_rng_below(&rng, 12);
         }
         assert_ok(eai_pareto_front(front, &n_front, x, y, n, max_x, max_y, &err), &err);
         for (size_t i = 0; i < n_front; i++) {
