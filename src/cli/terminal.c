@@ -80,9 +80,9 @@ bool eai_terminal_is_utf8(void)
         const char *value = getenv(names[i]);
         if (!value || !*value)
             continue;
-        const char *charset = strchr(value, '.');
-        return charset &&
-               (strncasecmp(charset, ".UTF-8", 6) == 0 || strncasecmp(charset, ".UTF8", 5) == 0);
+        const char *dot = strchr(value, '.');
+        const char *charset = dot ? dot + 1 : value; /* macOS sets LC_CTYPE=UTF-8 */
+        return strncasecmp(charset, "UTF-8", 5) == 0 || strncasecmp(charset, "UTF8", 4) == 0;
     }
     return false;
 }
