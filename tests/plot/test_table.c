@@ -92,6 +92,7 @@ static void test_refusals(void **state)
     expect_refused("a,b\n", EAI_ERR_FORMAT, "t.csv: no rows");
     expect_refused("a,b\n1,2\n1,2,3\n", EAI_ERR_FORMAT, "t.csv:3: 3 fields, but line 1 names 2");
     expect_refused("a,b\n\n1\n", EAI_ERR_FORMAT, "t.csv:3: 1 field, but");
+    expect_refused("a,b\n\"x\ny\",1\n1\n", EAI_ERR_FORMAT, "t.csv:4: 1 field, but");
     expect_refused("a,b,a\n1,2,3\n", EAI_ERR_FORMAT, "t.csv:1: two columns are named 'a'");
     expect_refused("a\n\"x\ny\n", EAI_ERR_FORMAT, "t.csv:2: a quote that opens in line 2");
     expect_refused("a\n\"x\ny\"z\n", EAI_ERR_FORMAT, "t.csv:2: text behind a closing quote");

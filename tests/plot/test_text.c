@@ -111,6 +111,25 @@ static void test_bars(void **state)
            "q4_0 |       ##                    -10 (-11 to -9)\n");
 }
 
+/* A name that is too long loses its end, not its neighbour's place. */
+static void test_cut(void **state)
+{
+    (void)state;
+    static const char *const lengthy[] = {
+        "a name that is long", "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e\xe3\x81\xae", "short"};
+    eai_plot_series s = {.y = ramp, .n = 3};
+    eai_plot plot = {
+        .kind = EAI_PLOT_KIND_BAR, .series = &s, .n_series = 1, .names = lengthy, .n_names = 3};
+    expect(&plot, (eai_plot_text_opts){.width = 20},
+           "a nam… │           0\n"
+           "日本…  │█████      1\n"
+           "short  │██████████ 2\n");
+    expect(&plot, (eai_plot_text_opts){.width = 20, .ascii = true},
+           "a nam~ |           0\n"
+           "????~  |#####      1\n"
+           "short  |########## 2\n");
+}
+
 static void test_histogram(void **state)
 {
     (void)state;
@@ -333,11 +352,12 @@ static void test_torture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),     cmocka_unit_test(test_bars),
-        cmocka_unit_test(test_histogram), cmocka_unit_test(test_heat_map),
-        cmocka_unit_test(test_front),     cmocka_unit_test(test_scatter),
-        cmocka_unit_test(test_all_kinds), cmocka_unit_test(test_large),
-        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_torture),
+        cmocka_unit_test(test_lines),    cmocka_unit_test(test_bars),
+        cmocka_unit_test(test_cut),      cmocka_unit_test(test_histogram),
+        cmocka_unit_test(test_heat_map), cmocka_unit_test(test_front),
+        cmocka_unit_test(test_scatter),  cmocka_unit_test(test_all_kinds),
+        cmocka_unit_test(test_large),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_torture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

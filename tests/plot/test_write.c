@@ -115,8 +115,10 @@ static void test_formats(void **state)
             assert_memory_equal(bytes[0], formats[i].start, strlen(formats[i].start));
             assert_int_equal(sizes[0], sizes[1]);
             assert_memory_equal(bytes[0], bytes[1], sizes[0]);
-            if (i == 1)
+            if (i == 1) {
                 check_xml(bytes[0]);
+                assert_string_equal(bytes[0] + sizes[0] - 7, "</svg>\n");
+            }
             eai_free(bytes[0]);
             eai_free(bytes[1]);
         }
