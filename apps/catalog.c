@@ -17,10 +17,8 @@
 #include "base/banned.h"
 
 const eai_command *const core_commands[] = {
-    &command_info,        &command_doctor,     &command_projects,
-    &command_new_project, &command_test,       &command_tokenize,
-    &command_logits,      &command_plot,       &command_completion,
-    NULL,
+    &command_info,     &command_doctor, &command_projects, &command_new_project, &command_test,
+    &command_tokenize, &command_logits, &command_plot,     &command_completion,  NULL,
 };
 
 const eai_project *const core_groups[] = {

@@ -22,7 +22,8 @@ MAX_LINES = 1200
 # Bottom-up; folders in one row may include each other.
 LAYERS = [
     ["src/base"],
-    ["src/config", "src/stats", "src/plot"],
+    ["src/config", "src/stats"],
+    ["src/plot"],
     ["src/graph", "src/cli"],
     ["src/formats", "src/engine"],
     ["src/models", "src/lora", "src/train"],

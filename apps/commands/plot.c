@@ -32,7 +32,6 @@ typedef struct plot_args {
     const char *size;
     double dpi;
     bool ascii;
-    const char *color;
 } plot_args;
 
 #define ARG(f) offsetof(plot_args, f)
@@ -78,8 +77,6 @@ static const eai_option plot_options[] = {
     {"dark", 0, EAI_OPT_FLAG, ARG(dark), .help = "a dark background", .group = "Looks"},
     {"ascii", 0, EAI_OPT_FLAG, ARG(ascii), .help = "text of ASCII characters only",
      .group = "Looks"},
-    {"color", 0, EAI_OPT_ENUM, ARG(color), "auto", "WHEN", "colours in text",
-     .choices = "auto|always|never", .group = "Looks"},
     {0},
 };
 
@@ -479,8 +476,7 @@ static eai_status print_text(const eai_command_context *ctx, const drawing *d, e
 {
     const plot_args *a = d->args;
     const char *depth = getenv("COLORTERM");
-    bool color = strcmp(a->color, "always") == 0 ||
-                 (strcmp(a->color, "auto") == 0 && eai_terminal_has_color(ctx->out));
+    bool color = eai_terminal_has_color(ctx->out); /* --color is every command's */
     bool true_color = same(depth, "truecolor") || same(depth, "24bit");
     eai_plot_text_opts opts = {.width = ctx->width,
                                .ascii = a->ascii || !eai_terminal_is_utf8(),
@@ -526,7 +522,7 @@ static eai_status run(const eai_command_context *ctx, const void *args, eai_erro
 
 const eai_command command_plot = {
     .name = "plot",
-    .summary = "draw a CSV or JSON-lines file, into a picture or onto the terminal",
+    .summary = "draw a table as a picture, or on the terminal",
     .options = plot_options,
     .args_bytes = sizeof(plot_args),
     .run = run,
