@@ -89,6 +89,8 @@ static cairo_surface_t *open_pdf(eai_strbuf *file, const paper *p)
     time_t seconds = source_date();
     cairo_surface_t *s = cairo_pdf_surface_create_for_stream(append_bytes, file, p->width * POINTS,
                                                              p->height * POINTS);
+    /* The oldest version with transparency: read by all, and its parts are not packed together. */
+    cairo_pdf_surface_restrict_to_version(s, CAIRO_PDF_VERSION_1_4);
     if (gmtime_r(&seconds, &tm) && strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
         cairo_pdf_surface_set_metadata(s, CAIRO_PDF_METADATA_CREATE_DATE, date);
     return s;
