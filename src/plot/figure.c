@@ -13,6 +13,8 @@
 #define MAX_SERIES 1000
 #define MAX_NAMES  10000
 #define MAX_SIDE   1024 /* of a heat map, in cells */
+#define COLUMNS    1000
+#define MAX_TURNS  200000
 #define MARGIN     0.04 /* around points, as part of the range */
 
 bool plot__get_point(const plot_figure *f, const eai_plot_series *s, size_t i, double *x, double *y)
@@ -54,10 +56,35 @@ static void include_zero(plot_axis *a)
         plot__include(a, 0);
 }
 
+/* A line that goes to and fro over the whole figure cannot be thinned: it is counted how often it
+ * comes to another of a thousand columns. */
+static eai_status check_turns(const plot_figure *f, size_t k, eai_error *err)
+{
+    const eai_plot_series *s = &f->plot->series[k];
+    double columns = COLUMNS / fmax(f->x.data_high - f->x.data_low, 1e-300);
+    double last = -1;
+    size_t n = 0;
+    for (size_t i = 0; s->x && i < s->n; i++) {
+        double now = floor((plot__scale(&f->x, s->x[i]) - f->x.data_low) * columns);
+        if (isnan(now) || now == last)
+            continue;
+        n++;
+        last = now;
+    }
+    if (n > MAX_TURNS)
+        return eai_error_set(
+            err, EAI_ERR_LIMIT,
+            "series %zu: the x of its %zu points are in no order; a line may go to "
+            "and fro %d times (sort them, or scatter them)",
+            k + 1, s->n, MAX_TURNS);
+    return EAI_OK;
+}
+
 static eai_status make_lines(plot_figure *f, eai_error *err)
 {
-    (void)err;
     include_points(f);
+    for (size_t k = 0; k < f->plot->n_series; k++)
+        EAI_TRY(check_turns(f, k, err));
     f->x.tight = true; /* no empty strip beside the last step */
     return EAI_OK;
 }

@@ -233,6 +233,35 @@ static void test_lightness(void **state)
     }
 }
 
+/* In order a line may have any number of points; to and fro it may not. */
+static void test_turns(void **state)
+{
+    (void)state;
+    enum { MANY = 300000 };
+    eai_error err = EAI_ERROR_INIT;
+    plot_figure f;
+    double *x = calloc(MANY, sizeof(*x));
+    assert_non_null(x);
+    eai_plot_series s = {.x = x, .y = x, .n = MANY};
+    eai_plot plot = {.series = &s, .n_series = 1};
+    for (int i = 0; i < MANY; i++)
+        x[i] = i;
+    assert_ok(plot__figure_init(&f, &plot, &err), &err);
+    plot__figure_deinit(&f);
+    for (int i = 0; i < MANY; i++)
+        x[i] = i % 2 ? i : -i;
+    assert_fails(plot__figure_init(&f, &plot, &err), EAI_ERR_LIMIT, &err, "in no order");
+    plot.kind = EAI_PLOT_KIND_SCATTER;
+    assert_ok(plot__figure_init(&f, &plot, &err), &err);
+    plot__figure_deinit(&f);
+    plot.kind = EAI_PLOT_KIND_LINE;
+    for (int i = 1; i < MANY; i++)
+        x[i] = (double)NAN; /* gaps are no turns */
+    assert_ok(plot__figure_init(&f, &plot, &err), &err);
+    plot__figure_deinit(&f);
+    free(x);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -277,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_bins),           cmocka_unit_test(test_outlier),
         cmocka_unit_test(test_front_by_force), cmocka_unit_test(test_front_of_nothing),
         cmocka_unit_test(test_lightness),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
