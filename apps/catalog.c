@@ -17,8 +17,9 @@
 #include "base/banned.h"
 
 const eai_command *const core_commands[] = {
-    &command_info, &command_monitor,  &command_doctor, &command_projects,   &command_new_project,
-    &command_test, &command_tokenize, &command_logits, &command_completion, NULL,
+    &command_info, &command_doctor,  &command_projects, &command_new_project, &command_test,
+    &command_plot, &command_monitor, &command_tokenize, &command_logits,      &command_completion,
+    NULL,
 };
 
 const eai_project *const core_groups[] = {

@@ -15,6 +15,7 @@ extern const eai_command command_info;
 extern const eai_command command_logits;
 extern const eai_command command_monitor;
 extern const eai_command command_new_project;
+extern const eai_command command_plot;
 extern const eai_command command_projects;
 extern const eai_command command_test;
 extern const eai_command command_tokenize;

@@ -23,6 +23,7 @@ MAX_LINES = 1200
 LAYERS = [
     ["src/base"],
     ["src/config", "src/stats", "src/machine"],
+    ["src/plot"],
     ["src/graph", "src/cli"],
     ["src/formats", "src/engine"],
     ["src/models", "src/lora", "src/train"],

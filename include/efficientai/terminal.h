@@ -36,6 +36,9 @@ EAI_API bool eai_terminal_set_color(const char *when);
  */
 EAI_API bool eai_terminal_has_color(FILE *f);
 
+/* True when the locale ($LC_ALL, $LC_CTYPE, $LANG: the first that is set) is one of UTF-8. */
+EAI_API bool eai_terminal_is_utf8(void);
+
 /* "98.4 MB" (powers of 1000), "1.5 GB", "512 B" into buf; returns buf. */
 EAI_API char *eai_format_bytes(char *buf, size_t n, uint64_t bytes);
 /* "7 s", "3 min 05 s", "2 h 10 min" into buf; returns buf. Negative or not finite: "?". */

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -73,6 +74,20 @@ bool eai_terminal_has_color(FILE *f)
     if (color_mode != COLOR_AUTO)
         return color_mode == COLOR_ALWAYS;
     return eai_terminal_is_live(f) && !environment_is_set("NO_COLOR");
+}
+
+bool eai_terminal_is_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (!value || !*value)
+            continue;
+        const char *dot = strchr(value, '.');
+        const char *charset = dot ? dot + 1 : value; /* macOS sets LC_CTYPE=UTF-8 */
+        return strncasecmp(charset, "UTF-8", 5) == 0 || strncasecmp(charset, "UTF8", 4) == 0;
+    }
+    return false;
 }
 
 char *eai_format_bytes(char *buf, size_t n, uint64_t bytes)

@@ -86,6 +86,28 @@ static void write_table(FILE *out)
     eai_table_free(t);
 }
 
+/* The first of the three variables that is set decides. */
+static void test_utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *all, *ctype, *lang;
+        bool expected;
+    } cases[] = {{"", "", "", false},
+                 {"C.UTF-8", "C", "C", true},
+                 {"", "en_GB.utf8", "C", true},
+                 {"", "", "de_DE.UTF-8@euro", true},
+                 {"C", "C.UTF-8", "C.UTF-8", false},
+                 {"", "", "de_DE.ISO-8859-1", false},
+                 {"", "UTF-8", "C", true}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        setenv("LC_ALL", cases[i].all, 1);
+        setenv("LC_CTYPE", cases[i].ctype, 1);
+        setenv("LANG", cases[i].lang, 1);
+        assert_int_equal(eai_terminal_is_utf8(), cases[i].expected);
+    }
+}
+
 static void test_table(void **state)
 {
     (void)state;
@@ -223,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_width),
+        cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_table_without_memory),
         cmocka_unit_test(test_progress_lines),

@@ -918,3 +918,28 @@ put("log_line", "no_utf8", b"a=\xff\n" + json.dumps(log_line).encode()[:-1] + b'
 put("log_line", "nul", b"a\n" + json.dumps(log_line).encode()[:-1] + b', "a": "\0"}')
 for n in (0, 1, 40, 100):
     put("log_line", f"cut_at_{n}", b"level=info\n" + json.dumps(log_line).encode()[:n])
+
+# --- Tables to draw ---
+
+tables = {
+    "csv": b"step,loss\n1,4.5\n2,3.25\n3,nan\n4,-1e308\n",
+    "quoted": b'name,"a ""b"""\r\n"x\r\ny",1\r\n"",2\r\n',
+    "tabs": b"a\tb\n1\t2\n\n3\t\n",
+    "semicolons": b"\xef\xbb\xbfa;b\n1,5;2\n",
+    "metrics": b'{"step": 1, "loss": 4.5, "lr": 1e-4}\n{"step": 2, "valid": {"loss": 3}}\n{"step": 3, "ok": true, "x": null}\n',
+    "lists": b'{"a": [1, 2], "b": "text"}\n',
+    "too_deep": b'{"a":' * 9 + b"1" + b"}" * 9,
+    "too_few_fields": b"a,b\n1\n",
+    "same_name": b"a,a\n1,2\n",
+    "open_quote": b'a\n"1\n2\n',
+    "behind_a_quote": b'a\n"1"2\n',
+    "nul": b"a\n\0\n",
+    "one_value": b"y\n5\n",
+    "all_equal": b"y,z\n7,0\n7,0\n7,0\n",
+    "extremes": b"y,z\n1e308,5e-324\n-1e308,1e308\n0,inf\n",
+    "control_characters": b"\x1b[2J,\xff\xfe\n\x9b,\x07\n",
+}
+for name, data in tables.items():
+    put("plot_table", name, data)
+for n in (1, 9, 20, 50, 80):
+    put("plot_table", f"cut_at_{n}", tables["metrics"][:n])
