@@ -21,6 +21,7 @@
 
 #include <efficientai/alloc.h>
 
+#include "base/file_writer.h"
 #include "base/io.h"
 #include "base/temporary.h"
 
@@ -155,6 +156,11 @@ eai_status eai_file_writer_write(eai_file_writer *w, const void *data, size_t n,
         memcpy(w->buffer + w->n_buffered, data, n);
     w->n_buffered += n;
     return EAI_OK;
+}
+
+int file_writer__fd(const eai_file_writer *w)
+{
+    return w->fd;
 }
 
 uint64_t eai_file_writer_offset(const eai_file_writer *w)
