@@ -8,7 +8,6 @@
  *
  * Settings: $HF_ENDPOINT (a mirror in place of https://huggingface.co), $HF_TOKEN or
  * $HUGGING_FACE_HUB_TOKEN, and those of cli/http.h and hub.c. Start at eai_hub_fetch_repository. */
-#include "base/io.h"
 #include "cli/hub_internal.h"
 
 #include <inttypes.h>
@@ -297,7 +296,7 @@ static eai_status fetch_locked(fetch *f, eai_error *err)
 static eai_status fetch_or_use(fetch *f, const char *name, eai_error *err)
 {
     char *path = NULL;
-    int lock = -1;
+    eai_lock *lock = NULL;
     eai_status offline = hub__refuse_offline(err);
     if (offline != EAI_OK) {
         bool cached = !f->pattern && hf__resolve(&path, name, NULL) == EAI_OK;
@@ -311,8 +310,7 @@ static eai_status fetch_or_use(fetch *f, const char *name, eai_error *err)
         st = hub__lock_folder(&lock, f->name.folder, f->out, err);
     if (st == EAI_OK)
         st = fetch_locked(f, err);
-    if (lock >= 0)
-        io__close(lock);
+    eai_lock_close(lock);
     return st;
 }
 
