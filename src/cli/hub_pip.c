@@ -7,9 +7,9 @@
  * What can go wrong and what is done: two processes at once (a lock file; the second waits and then
  * finds the file), an interrupted fetch (everything happens in NAME/download, which the next fetch
  * clears; the file appears by a rename at the end), another file under the same name (size and
- * SHA-256), a full disk (the error of whoever meets it), no pip (a private environment in the cache
- * folder). What it does not do: updates - a row of the table names one version, for ever. Start at
- * eai_hub_fetch, then fetch_locked. */
+ * SHA-256), a full disk (seen before, or the error of whoever meets it), no pip (a private
+ * environment in the cache folder). What it does not do: updates - a row of the table names one
+ * version, for ever. Start at eai_hub_fetch, then fetch_locked. */
 #include "cli/hub_internal.h"
 
 #include <dirent.h>
