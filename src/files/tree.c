@@ -211,9 +211,9 @@ static eai_status refuse_into_itself(const char *from, const char *to, eai_error
     eai_status st = EAI_OK;
     char *folder = NULL;
     char *name = NULL;
-    char *source = realpath(from, NULL);
 
     EAI_TRY(files__split(&folder, &name, to, err));
+    char *source = realpath(from, NULL);
     char *target = realpath(folder, NULL);
     size_t n = source ? strlen(source) : 0;
     if (source && target && strncmp(source, target, n) == 0 &&

@@ -400,7 +400,31 @@ static void more_than_is_allowed(void **state)
     assert_fails(st, EAI_ERR_IO, &err, "needs 8 B, 7 B are free on '");
 }
 
-/* 40 MB of zeros in some kilobytes. */
+/* More names than the first table has room for, in folders of which no entry speaks. */
+static void many_names(void **state)
+{
+    enum { N = 700 };
+    static char names[N][32];
+    static row rows[N + 1];
+    eai_error err = EAI_ERROR_INIT;
+    (void)state;
+
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof(names[i]), "d%d/f%d", i % 7, i);
+        rows[i] = (row)FILE_ROW(names[i], names[i]);
+    }
+    rows[N] = (row)FILE_ROW("D3/F500", "");
+    write_archive(PAX, rows, N);
+    assert_ok(eai_unpack(archive, target, NULL, &err), &err);
+    assert_int_equal(count_entries(target), 7);
+    assert_int_equal(count_entries(eai_test_path(target, "d3")), 100);
+    assert_content("d2/f443", "d2/f443");
+    assert_ok(eai_fs_remove_tree(target, &err), &err);
+    write_archive(PAX, rows, N + 1);
+    assert_refused(EAI_ERR_FORMAT, "'d3' and 'D3' are one name");
+}
+
+/* 40 MB of zeros in some kilobytes, in one file or in five. */
 static void bombs(void **state)
 {
     enum { N = 40000000 };
@@ -417,6 +441,10 @@ static void bombs(void **state)
         assert_refused(EAI_ERR_LIMIT, "more than 200 bytes come out for one of the archive");
         assert_ok(eai_unpack_check(archive, &generous, &err), &err);
     }
+    data[8000000] = '\0';
+    WRITE(ZIP, FILE_ROW("1", data), FILE_ROW("2", data), FILE_ROW("3", data), FILE_ROW("4", data),
+          FILE_ROW("5", data));
+    assert_refused(EAI_ERR_LIMIT, "'4': more than 200 bytes come out for one of the archive");
     eai_free(data);
 }
 
@@ -645,6 +673,7 @@ int main(void)
         TEST(two_of_one_name),
         TEST(what_is_no_file),
         TEST(more_than_is_allowed),
+        TEST(many_names),
         TEST(bombs),
         TEST(a_zip_that_lies_about_sizes),
         TEST(cut_archives),
