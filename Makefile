@@ -13,10 +13,11 @@ CLANG_TIDY = $$(command -v clang-tidy-14 || command -v clang-tidy)
 CLANG = $$(command -v clang-14 || command -v clang)
 C_FILES = git ls-files -co --exclude-standard -- '*.c' '*.h' '*.cpp'
 
-# Homebrew keeps openssl@3 and curl off pkg-config's default path, and the developers' tools of LLVM off PATH (after
-# Apple's own). The folders are named whether they are there or not: `setup` may install them after this is read.
+# Homebrew keeps openssl@3, curl and libarchive off pkg-config's default path, and the developers' tools of LLVM off
+# PATH (after Apple's own). The folders are named whether they are there or not: `setup` may install them after this is
+# read.
 ifeq ($(shell uname -s),Darwin)
-BREW_KEG_ONLY := /opt/homebrew/opt/openssl@3/lib/pkgconfig:/usr/local/opt/openssl@3/lib/pkgconfig:/opt/homebrew/opt/curl/lib/pkgconfig:/usr/local/opt/curl/lib/pkgconfig
+BREW_KEG_ONLY := $(subst $() ,:,$(foreach prefix,/opt/homebrew /usr/local,$(foreach library,openssl@3 curl libarchive,$(prefix)/opt/$(library)/lib/pkgconfig)))
 export PKG_CONFIG_PATH := $(BREW_KEG_ONLY)$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
 BREW_LLVM := /opt/homebrew/opt/llvm@14/bin:/usr/local/opt/llvm@14/bin:/opt/homebrew/opt/llvm/bin:/usr/local/opt/llvm/bin
 export PATH := $(PATH):$(BREW_LLVM)

@@ -63,11 +63,12 @@ pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.85)
+pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive>=3.6)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 set(EAI_LIBRARIES PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::CRYPTO
-    PkgConfig::CURL PkgConfig::CAIRO PkgConfig::YAML PkgConfig::ZLIB Threads::Threads ${CMAKE_DL_LIBS} m)
+    PkgConfig::CURL PkgConfig::ARCHIVE PkgConfig::CAIRO PkgConfig::YAML PkgConfig::ZLIB Threads::Threads ${CMAKE_DL_LIBS} m)
 if(APPLE) # src/machine/macos.c: the memory that a GPU has in use
     list(APPEND EAI_LIBRARIES "-framework IOKit" "-framework CoreFoundation")
 endif()

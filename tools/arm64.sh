@@ -14,7 +14,7 @@ set -eu
 cd "$(dirname "$0")/.."
 sysroot=build-arm64/sysroot
 archives=build-arm64/archives
-packages=libc6-dev,libjansson-dev,libpcre2-dev,libutf8proc-dev,libssl-dev,libcurl4-openssl-dev,libcairo2-dev,libcmocka-dev
+packages=libc6-dev,libjansson-dev,libpcre2-dev,libutf8proc-dev,libssl-dev,libcurl4-openssl-dev,libarchive-dev,libyaml-dev,libcairo2-dev,libcmocka-dev
 
 # The base system and compilers come along with what needs them; libraries and headers are enough.
 make_sysroot() {

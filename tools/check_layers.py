@@ -22,6 +22,7 @@ MAX_LINES = 1200
 # Bottom-up; folders in one row may include each other.
 LAYERS = [
     ["src/base"],
+    ["src/files"],
     ["src/config", "src/stats", "src/machine"],
     ["src/plot"],
     ["src/graph", "src/cli"],

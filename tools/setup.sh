@@ -27,6 +27,7 @@ pcre2             |have_library libpcre2-8                      |libpcre2-dev   
 utf8proc          |have_library libutf8proc                     |libutf8proc-dev   |utf8proc
 libcrypto         |have_library libcrypto                       |libssl-dev        |openssl@3
 libcurl           |have_library libcurl                        |libcurl4-openssl-dev|curl
+libarchive        |have_library libarchive                     |libarchive-dev    |libarchive
 cairo             |have_library cairo                           |libcairo2-dev     |cairo
 libyaml           |have_library yaml-0.1                        |libyaml-dev       |libyaml
 zlib              |have_library zlib                            |zlib1g-dev        |zlib
@@ -177,10 +178,10 @@ install_with_brew() {
     retry brew install $packages >&2 || fail "Homebrew could not install: $packages"
 }
 
-# Homebrew keeps openssl@3 and curl off the default path.
+# Homebrew keeps openssl@3, curl and libarchive off the default path.
 use_brew_paths() {
     for prefix in /opt/homebrew /usr/local; do
-        for library in openssl@3 curl; do
+        for library in openssl@3 curl libarchive; do
             folder=$prefix/opt/$library/lib/pkgconfig
             if [ -d "$folder" ]; then
                 PKG_CONFIG_PATH=$folder${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}

@@ -44,7 +44,8 @@ extern "C" {
     X(EAI_ERR_NUMERIC,      9, "NaN or infinity where a number is needed")                         \
     X(EAI_ERR_LIMIT,       10, "a size or count is above its limit")                               \
     X(EAI_ERR_CANCELLED,   11, "stopped on request (exit code 130)")                               \
-    X(EAI_ERR_INTERNAL,    12, "a defect in this library")
+    X(EAI_ERR_INTERNAL,    12, "a defect in this library")                                         \
+    X(EAI_ERR_BUSY,        13, "another process holds what is wanted")
 /* clang-format on */
 
 typedef enum eai_status {

@@ -8,10 +8,10 @@
  *
  *     eai_file_writer *w = NULL;
  *     st = eai_file_writer_open(&w, "adapter.safetensors", err);
+ *     if (st == EAI_OK) st = eai_file_writer_expect(w, n + m, err);      // is there room for it?
  *     if (st == EAI_OK) st = eai_file_writer_write(w, header, n, err);
  *     if (st == EAI_OK) st = eai_file_writer_write(w, data, m, err);
- *     st = eai_file_writer_finish(w, st, err);     // all well: in place and durable; else: as
- * before
+ *     st = eai_file_writer_finish(w, st, err);     // in place and durable, or all as before
  *
  * A path is UTF-8 text as the user gave it; messages quote it. Thread-safety: any functions on
  * different objects; a map may be read from all threads. */
@@ -52,6 +52,11 @@ EAI_API EAI_CHECKED eai_status eai_file_writer_open(eai_file_writer **out, const
                                                     eai_error *err);
 EAI_API EAI_CHECKED eai_status eai_file_writer_write(eai_file_writer *w, const void *data, size_t n,
                                                      eai_error *err);
+/* Says how many bytes will be written in all, before the first: removes what killed processes left
+ * of this file, and fails with "'x.gguf' needs 1.2 GB, 300.0 MB are free on '/data'" when they do
+ * not fit (eai_fs_check_space). For files that may be large; nothing depends on it. */
+EAI_API EAI_CHECKED eai_status eai_file_writer_expect(eai_file_writer *w, uint64_t bytes,
+                                                      eai_error *err);
 EAI_API uint64_t eai_file_writer_offset(const eai_file_writer *w); /* bytes written so far */
 /* Both take `w`: it is gone afterwards, whatever happens. abort() removes the temporary file and
  * accepts NULL. */
@@ -66,6 +71,25 @@ EAI_API EAI_CHECKED eai_status eai_file_writer_finish(eai_file_writer *w, eai_st
 EAI_API EAI_CHECKED eai_status eai_fs_write_atomic(const char *path, const void *data, size_t n,
                                                    eai_error *err);
 
+/* Removes temporary files and folders (.NAME.tmp-PID-N) that killed processes left in `folder`: of
+ * the file `name` there, or of all (NULL). Those of living processes stay, also where other
+ * machines or containers write into the folder. *n_removed may be NULL. */
+EAI_API EAI_CHECKED eai_status eai_fs_remove_left_overs(size_t *n_removed, const char *folder,
+                                                        const char *name, eai_error *err);
+
+/* Bytes that the user may still write where `path` lies; it need not be there yet. Tests say
+ * EAI_FREE_SPACE=BYTES. */
+EAI_API EAI_CHECKED eai_status eai_fs_free_space(uint64_t *out, const char *path, eai_error *err);
+
+/* EAI_ERR_IO, with both numbers, when fewer than `bytes` are free where `path` lies. Where the
+ * system does not say how much is free, there is enough. */
+EAI_API EAI_CHECKED eai_status eai_fs_check_space(const char *path, uint64_t bytes, eai_error *err);
+
+/* Removes a file, a link, or a folder with all that is in it (at most 256 folders deep); never
+ * follows a symbolic link, `path` itself neither. What is not there is fine. Stops at the first
+ * entry that cannot be removed. */
+EAI_API EAI_CHECKED eai_status eai_fs_remove_tree(const char *path, eai_error *err);
+
 /* Makes a folder and its parents; one that is there is fine, a file in the way is not. */
 EAI_API EAI_CHECKED eai_status eai_fs_mkdir_p(const char *path, eai_error *err);
 
@@ -76,10 +100,19 @@ EAI_API bool eai_fs_is_folder(const char *path);
  */
 EAI_API char *eai_path_join(const char *folder, const char *name);
 
-/* Where downloads and prepared files go: $EFFICIENTAI_CACHE, else $XDG_CACHE_HOME/efficientai, else
- * ~/.cache/efficientai (~/Library/Caches/efficientai on macOS). New memory (eai_free); the folder
- * is not made. EAI_ERR_NOT_FOUND when the environment names no home. */
+/* Folders of the user, in new memory (eai_free); they are not made. EAI_ERR_NOT_FOUND when the
+ * environment names no home. The first that is set counts:
+ *               the folder itself        its parent          below $HOME
+ *     cache     $EFFICIENTAI_CACHE       $XDG_CACHE_HOME     .cache/efficientai
+ *     config    $EFFICIENTAI_CONFIG_DIR  $XDG_CONFIG_HOME    .config/efficientai
+ *     state     $EFFICIENTAI_STATE_DIR   $XDG_STATE_HOME     .local/state/efficientai
+ * On macOS below $HOME: Library/Caches/efficientai, Library/Application Support/efficientai, state
+ * in it. A parent that is no absolute path does not count.
+ * Cache: downloads and prepared files, all of which can be made again. Config: what the user set.
+ * State: what is remembered between runs. */
 EAI_API EAI_CHECKED eai_status eai_fs_cache_dir(char **out, eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_fs_config_dir(char **out, eai_error *err);
+EAI_API EAI_CHECKED eai_status eai_fs_state_dir(char **out, eai_error *err);
 
 /* SHA-256 in lower-case hexadecimal, NUL-terminated. */
 #define EAI_SHA256_HEX_SIZE 65

@@ -3,13 +3,15 @@
  * The new content goes to a temporary file beside the target (same file system, so that rename() is
  * atomic), is forced to the disk, and takes the target's name; then the folder is forced to the
  * disk, so that the name survives a power cut too. A full disk shows at the latest in fsync() or
- * close(), which is why their results count. What it does not do: locking; two writers of one file
- * each write their own, the later rename wins. Start at eai_file_writer_open(). */
+ * close(), which is why their results count. A process that is killed in between leaves its
+ * temporary file; temporary.c says how it is told from a living one's. What it does not do:
+ * locking; two writers of one file each write their own, the later rename wins. Start at
+ * eai_file_writer_open().
+ */
 #include <efficientai/fs.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,9 @@
 
 #include <efficientai/alloc.h>
 
+#include "base/file_writer.h"
 #include "base/io.h"
+#include "base/temporary.h"
 
 #include "base/banned.h"
 
@@ -27,22 +31,14 @@
 
 struct eai_file_writer {
     int fd;
+    int guard;       /* keeps the temporary file marked as in use until it has its name; or -1 */
     char *path;      /* as the caller named it, for messages */
     char *target;    /* the file to replace: `path` with a symbolic link followed */
-    char *folder;    /* of the target */
     char *temporary; /* NULL: the target is no regular file and is written directly */
     uint64_t offset;
     size_t n_buffered;
     unsigned char buffer[BUFFER_BYTES];
 };
-
-/* The part of a path in front of the last '/', with it: length 0 when there is none. */
-static size_t folder_length(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? (size_t)(slash - path) + 1 : 0;
-}
 
 /* realpath() in memory of ours; NULL when it fails. */
 static char *follow_link(const char *path)
@@ -57,36 +53,6 @@ static char *follow_link(const char *path)
 static eai_status out_of_memory(const char *path, eai_error *err)
 {
     return eai_error_set(err, EAI_ERR_NOMEM, "no memory to write '%s'", path);
-}
-
-/* Opens a file of a new name beside the target. Names hold the process number and a counter, so
- * only left-overs of a killed process can be in the way: those are passed by. The kernel applies
- * the user's umask to 0666, which mkstemp() would not. */
-static eai_status open_temporary(eai_file_writer *w, eai_error *err)
-{
-    static _Atomic unsigned counter;
-    size_t n = folder_length(w->target);
-
-    w->folder = n ? eai_strndup(w->target, n) : eai_strdup("./");
-    if (!w->folder)
-        return out_of_memory(w->path, err);
-    for (int attempt = 0; attempt < 100; attempt++) {
-        unsigned number = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
-        eai_free(w->temporary);
-        w->temporary =
-            eai_asprintf("%s.%s.tmp-%ld-%u", w->folder, w->target + n, (long)getpid(), number);
-        if (!w->temporary)
-            return out_of_memory(w->path, err);
-        w->fd = io__open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (w->fd >= 0)
-            return EAI_OK;
-        if (errno != EEXIST)
-            break;
-    }
-    eai_status st = eai_error_set_errno(err, "cannot write '%s'", w->path);
-    eai_free(w->temporary); /* not ours to remove */
-    w->temporary = NULL;
-    return st;
 }
 
 static eai_status open_target(eai_file_writer *w, eai_error *err)
@@ -108,7 +74,8 @@ static eai_status open_target(eai_file_writer *w, eai_error *err)
     }
     if (exists && access(w->target, W_OK) != 0) /* rename() would not ask */
         return eai_error_set_errno(err, "cannot write '%s'", w->path);
-    EAI_TRY(open_temporary(w, err));
+    EAI_TRY(temporary__open(&w->fd, &w->temporary, w->target, w->path, err));
+    w->guard = fcntl(w->fd, F_DUPFD_CLOEXEC, 0); /* its lock outlives the close of fd */
     if (exists)
         (void)fchmod(w->fd, info.st_mode & 07777); /* a file system without modes may refuse */
     return EAI_OK;
@@ -125,6 +92,7 @@ eai_status eai_file_writer_open(eai_file_writer **out, const char *path, eai_err
         return out_of_memory(path, err);
     memset(w, 0, offsetof(eai_file_writer, buffer));
     w->fd = -1;
+    w->guard = -1;
     w->path = eai_strdup(path);
     eai_status st = w->path ? open_target(w, err) : out_of_memory(path, err);
     if (st != EAI_OK) {
@@ -133,6 +101,23 @@ eai_status eai_file_writer_open(eai_file_writer **out, const char *path, eai_err
     }
     *out = w;
     return EAI_OK;
+}
+
+/* Left-overs of killed processes are looked for here and not whenever a file is opened: for a small
+ * file reading the whole folder would cost more than the file. */
+eai_status eai_file_writer_expect(eai_file_writer *w, uint64_t bytes, eai_error *err)
+{
+    if (!w->temporary)
+        return EAI_OK;
+    size_t n = temporary__folder_length(w->target);
+    char *folder = n ? eai_strndup(w->target, n) : eai_strdup(".");
+    if (!folder)
+        return out_of_memory(w->path, err);
+    eai_status st = eai_fs_remove_left_overs(NULL, folder, w->target + n, err);
+    eai_free(folder);
+    if (st != EAI_ERR_NOMEM) /* what cannot be removed is in nobody's way */
+        st = eai_fs_check_space(w->path, bytes, err);
+    return st;
 }
 
 /* All n bytes to the file. write() may take fewer (near a full disk or a file size limit): the next
@@ -173,38 +158,21 @@ eai_status eai_file_writer_write(eai_file_writer *w, const void *data, size_t n,
     return EAI_OK;
 }
 
+int file_writer__fd(const eai_file_writer *w)
+{
+    return w->fd;
+}
+
 uint64_t eai_file_writer_offset(const eai_file_writer *w)
 {
     return w->offset;
-}
-
-/* Files that cannot be synced (pipes, terminals) say EINVAL or ENOTSUP. */
-static int sync_file(int fd)
-{
-    if (io__sync(fd) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS)
-        return 0;
-    return -1;
-}
-
-static eai_status sync_folder(const eai_file_writer *w, eai_error *err)
-{
-    int fd = io__open(w->folder, O_RDONLY | O_CLOEXEC, 0);
-
-    if (fd < 0 && errno == EACCES)
-        return EAI_OK; /* a folder one may write but not read: the file itself is safe */
-    eai_status st = EAI_OK;
-    if (fd < 0 || sync_file(fd) != 0)
-        st = eai_error_set_errno(err, "cannot sync the folder of '%s'", w->path);
-    if (fd >= 0)
-        io__close(fd);
-    return st;
 }
 
 eai_status eai_file_writer_commit(eai_file_writer *w, eai_error *err)
 {
     eai_status st = flush_buffer(w, err);
 
-    if (st == EAI_OK && sync_file(w->fd) != 0)
+    if (st == EAI_OK && temporary__sync(w->fd) != 0)
         st = eai_error_set_errno(err, "cannot write '%s'", w->path);
     int closed = io__close(w->fd);
     w->fd = -1;
@@ -216,7 +184,7 @@ eai_status eai_file_writer_commit(eai_file_writer *w, eai_error *err)
         } else {
             eai_free(w->temporary);
             w->temporary = NULL;
-            st = sync_folder(w, err);
+            st = temporary__sync_folder_of(w->target, w->path, err);
         }
     }
     eai_file_writer_abort(w);
@@ -231,8 +199,9 @@ void eai_file_writer_abort(eai_file_writer *w)
         io__close(w->fd);
     if (w->temporary)
         io__unlink(w->temporary);
+    if (w->guard >= 0)
+        io__close(w->guard);
     eai_free(w->temporary);
-    eai_free(w->folder);
     eai_free(w->target);
     eai_free(w->path);
     eai_free(w);

@@ -1,4 +1,4 @@
-/* Files and paths: reading whole files, mapping, folders, the cache folder.
+/* Files and paths: reading whole files, mapping, folders.
  *
  * Why: each of these has a trap that should be handled once: empty files cannot be mapped, a folder
  * can be opened for reading, read() may return less than asked, a file may grow while it is read.
@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,12 +17,6 @@
 #include "base/io.h"
 
 #include "base/banned.h"
-
-#ifdef __APPLE__
-#define HOME_CACHE "Library/Caches/efficientai"
-#else
-#define HOME_CACHE ".cache/efficientai"
-#endif
 
 /* Opens for reading, refuses folders, tells the size. *fd is -1 on failure. */
 static eai_status open_for_reading(int *fd, struct stat *info, const char *path, eai_error *err)
@@ -226,25 +219,4 @@ char *eai_path_join(const char *folder, const char *name)
     if (n == 0 || name[0] == '/')
         return eai_strdup(name);
     return eai_asprintf("%s%s%s", folder, folder[n - 1] == '/' ? "" : "/", name);
-}
-
-eai_status eai_fs_cache_dir(char **out, eai_error *err)
-{
-    const char *own = getenv("EFFICIENTAI_CACHE");
-    const char *xdg = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-
-    if (own && *own)
-        *out = eai_strdup(own);
-    else if (xdg && xdg[0] == '/') /* the specification: a relative one is to be ignored */
-        *out = eai_path_join(xdg, "efficientai");
-    else if (home && *home)
-        *out = eai_path_join(home, HOME_CACHE);
-    else {
-        *out = NULL;
-        return eai_error_set(err, EAI_ERR_NOT_FOUND,
-                             "no cache folder: neither EFFICIENTAI_CACHE nor HOME is set");
-    }
-    return *out ? EAI_OK
-                : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the cache folder's name");
 }

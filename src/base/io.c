@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -40,7 +41,8 @@ static void read_environment(void)
         const char *suffix;
         int fault;
     } faults[] = {
-        {"", EIO}, {":EIO", EIO}, {":ENOSPC", ENOSPC}, {":EINTR", EINTR}, {":SHORT", IO_SHORT},
+        {"", EIO},         {":EIO", EIO},        {":ENOSPC", ENOSPC},
+        {":EINTR", EINTR}, {":SHORT", IO_SHORT}, {":KILL", IO_KILL},
     };
     const char *text = getenv("EAI_IO_FAIL_AT");
     char *end = NULL;
@@ -66,6 +68,14 @@ uint64_t io__count(void)
     return atomic_load_explicit(&n_tried, memory_order_relaxed);
 }
 
+/* No handler, no buffer written out, no file removed: what a machine does that runs out of memory.
+ */
+static void end_process(void)
+{
+    for (;;)
+        kill(getpid(), SIGKILL);
+}
+
 /* What is to happen to the call that is made now: 0 nothing, an errno, or IO_SHORT. */
 static int next_fault(int traits)
 {
@@ -77,6 +87,8 @@ static int next_fault(int traits)
         return 0;
     if (fault == ENOSPC)
         return traits & TAKES_SPACE ? fault : 0;
+    if (n == doomed && fault == IO_KILL)
+        end_process();
     if (n > doomed || (fault == EINTR && !(traits & WAITS)) ||
         (fault == IO_SHORT && !(traits & MOVES)))
         return 0;
@@ -92,13 +104,19 @@ static bool fails(int traits)
     return fault > 0;
 }
 
-int io__open(const char *path, int flags, mode_t mode)
+int io__openat(int folder, const char *path, int flags, mode_t mode)
 {
+    int traits = WAITS | (flags & O_CREAT ? TAKES_SPACE : 0);
     int fd;
     do {
-        fd = fails(WAITS | (flags & O_CREAT ? TAKES_SPACE : 0)) ? -1 : open(path, flags, mode);
+        fd = fails(traits) ? -1 : openat(folder, path, flags, mode);
     } while (fd < 0 && errno == EINTR);
     return fd;
+}
+
+int io__open(const char *path, int flags, mode_t mode)
+{
+    return io__openat(AT_FDCWD, path, flags, mode);
 }
 
 /* Interrupted, the descriptor is closed on Linux and macOS; to close it again could hit another
@@ -208,12 +226,22 @@ int io__link(const char *from, const char *to)
     return fails(TAKES_SPACE) ? -1 : link(from, to);
 }
 
+int io__unlinkat(int folder, const char *path, int flags)
+{
+    return fails(0) ? -1 : unlinkat(folder, path, flags);
+}
+
 int io__unlink(const char *path)
 {
-    return fails(0) ? -1 : unlink(path);
+    return io__unlinkat(AT_FDCWD, path, 0);
 }
 
 int io__mkdir(const char *path, mode_t mode)
 {
     return fails(TAKES_SPACE) ? -1 : mkdir(path, mode);
+}
+
+int io__symlink(const char *target, const char *path)
+{
+    return fails(TAKES_SPACE) ? -1 : symlink(target, path);
 }

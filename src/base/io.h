@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 int io__open(const char *path, int flags, mode_t mode);
+int io__openat(int folder, const char *path, int flags, mode_t mode);
 int io__close(int fd); /* the descriptor is gone whatever is returned */
 int io__fstat(int fd, struct stat *info);
 ssize_t io__read(int fd, void *data, size_t n);
@@ -28,16 +29,19 @@ void *io__map(size_t n, int fd); /* n > 0 bytes for reading; MAP_FAILED */
 int io__rename(const char *from, const char *to);
 int io__link(const char *from, const char *to);
 int io__unlink(const char *path);
+int io__unlinkat(int folder, const char *path, int flags);
 int io__mkdir(const char *path, mode_t mode);
+int io__symlink(const char *target, const char *path);
 
 /* The n-th call from now on fails; 0: none does. `fault` is an errno:
  *     EINTR     only a call that may wait, and once: it must not be noticed
  *     ENOSPC    that call and all later ones, if they take space on the disk
  *     others    that call, whichever it is
- * or IO_SHORT: a read or a write moves one byte only. Without tests that call it, the environment
- * variable EAI_IO_FAIL_AT says the same as N or N:FAULT with FAULT of EINTR, ENOSPC, EIO (the
- * default) or SHORT. */
+ * or IO_SHORT: a read or a write moves one byte only; or IO_KILL: the process ends before that call
+ * is made, as by SIGKILL. Without tests that call it, the environment variable EAI_IO_FAIL_AT says
+ * the same as N or N:FAULT with FAULT of EINTR, ENOSPC, EIO (the default), SHORT or KILL. */
 #define IO_SHORT (-1)
+#define IO_KILL  (-2)
 void io__fail_at(uint64_t n, int fault);
 uint64_t io__count(void); /* calls since the last io__fail_at */
 

@@ -2,6 +2,7 @@
  * cut is cut between characters. */
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/banned.h"
@@ -25,4 +26,18 @@ void text__mark_cut(char *s, size_t size)
     while (end > 0 && ((unsigned char)s[end] & 0xc0) == 0x80)
         end--;
     memcpy(s + end, "...", 4);
+}
+
+char *text__bytes(char *buf, size_t n, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+
+    while (value >= 999.95 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        value /= 1000;
+        unit++;
+    }
+    snprintf(buf, n, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return buf;
 }

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -229,27 +228,24 @@ eai_status hub__put_in_place(const char *file, const char *target, eai_error *er
     return st;
 }
 
-/* The lock goes with the descriptor, so a crash leaves none. */
-eai_status hub__lock_folder(int *fd, const char *folder, FILE *progress, eai_error *err)
+static void say_that_it_waits(void *ud, const char *holder)
 {
+    FILE *progress = ud;
+    if (progress) {
+        fprintf(progress, "%s fetches this model; waiting for it\n", holder);
+        fflush(progress);
+    }
+}
+
+eai_status hub__lock_folder(eai_lock **out, const char *folder, FILE *progress, eai_error *err)
+{
+    const eai_lock_opts opts = {.timeout = -1, .waiting = say_that_it_waits, .ud = progress};
     char *path = eai_path_join(folder, "lock");
-    *fd = -1;
+
+    *out = NULL;
     if (!path)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
-    *fd = io__open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    eai_status st = *fd < 0 ? eai_error_set_errno(err, "cannot open '%s'", path) : EAI_OK;
-    if (st == EAI_OK && flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-        if (progress) {
-            fprintf(progress, "another process fetches this model; waiting for it\n");
-            fflush(progress);
-        }
-        while (flock(*fd, LOCK_EX) != 0) {
-            if (errno != EINTR) {
-                st = eai_error_set_errno(err, "cannot lock '%s'", path);
-                break;
-            }
-        }
-    }
+    eai_status st = eai_lock_open(out, path, &opts, err);
     eai_free(path);
     return st;
 }

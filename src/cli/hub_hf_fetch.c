@@ -8,13 +8,11 @@
  *
  * Settings: $HF_ENDPOINT (a mirror in place of https://huggingface.co), $HF_TOKEN or
  * $HUGGING_FACE_HUB_TOKEN, and those of cli/http.h and hub.c. Start at eai_hub_fetch_repository. */
-#include "base/io.h"
 #include "cli/hub_internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <efficientai/alloc.h>
@@ -218,23 +216,6 @@ done:
     return st;
 }
 
-/* Rather now than after an hour. A system that does not say how much is free is believed to have
- * enough. */
-static eai_status check_space(const fetch *f, uint64_t needed, eai_error *err)
-{
-    struct statvfs s;
-    char a[32];
-    char b[32];
-    if (statvfs(f->name.folder, &s) != 0)
-        return EAI_OK;
-    uint64_t free_bytes = (uint64_t)s.f_bavail * (uint64_t)s.f_frsize;
-    if (needed <= free_bytes)
-        return EAI_OK;
-    return eai_error_set(err, EAI_ERR_IO, "%s are needed in '%s', %s are free",
-                         eai_format_bytes(a, sizeof(a), needed), f->name.folder,
-                         eai_format_bytes(b, sizeof(b), free_bytes));
-}
-
 /* Bytes that are chosen, and how many of them have to be fetched. Parts that are there already make
  * the second a little too large. */
 static eai_status count_bytes(uint64_t *total, uint64_t *missing, const fetch *f, eai_error *err)
@@ -261,7 +242,7 @@ static eai_status fetch_files(fetch *f, eai_error *err)
     uint64_t missing = 0;
     eai_status st = count_bytes(&total, &missing, f, err);
     if (st == EAI_OK)
-        st = check_space(f, missing, err);
+        st = eai_fs_check_space(f->name.folder, missing, err); /* rather now than after an hour */
     if (st != EAI_OK)
         return st;
     f->progress = f->out && missing
@@ -315,7 +296,7 @@ static eai_status fetch_locked(fetch *f, eai_error *err)
 static eai_status fetch_or_use(fetch *f, const char *name, eai_error *err)
 {
     char *path = NULL;
-    int lock = -1;
+    eai_lock *lock = NULL;
     eai_status offline = hub__refuse_offline(err);
     if (offline != EAI_OK) {
         bool cached = !f->pattern && hf__resolve(&path, name, NULL) == EAI_OK;
@@ -329,8 +310,7 @@ static eai_status fetch_or_use(fetch *f, const char *name, eai_error *err)
         st = hub__lock_folder(&lock, f->name.folder, f->out, err);
     if (st == EAI_OK)
         st = fetch_locked(f, err);
-    if (lock >= 0)
-        io__close(lock);
+    eai_lock_close(lock);
     return st;
 }
 

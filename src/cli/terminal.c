@@ -16,6 +16,7 @@
 #include <efficientai/alloc.h>
 
 #include "base/log.h"
+#include "base/text.h"
 
 #include "base/banned.h"
 
@@ -92,15 +93,7 @@ bool eai_terminal_is_utf8(void)
 
 char *eai_format_bytes(char *buf, size_t n, uint64_t bytes)
 {
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 999.95 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-        value /= 1000;
-        unit++;
-    }
-    snprintf(buf, n, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-    return buf;
+    return text__bytes(buf, n, bytes);
 }
 
 char *eai_format_duration(char *buf, size_t n, double seconds)

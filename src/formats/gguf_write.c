@@ -256,8 +256,13 @@ static eai_status write_zeros(eai_file_writer *f, uint64_t n, eai_error *err)
 static eai_status write_file(const char *path, const writer *p)
 {
     eai_file_writer *f = NULL;
+    uint64_t all = p->header.length;
     eai_status st = eai_file_writer_open(&f, path, p->err);
 
+    for (size_t i = 0; i < p->w->n_tensors; i++)
+        all += align_up(p->entries[i].t->bytes, p->alignment);
+    if (st == EAI_OK)
+        st = eai_file_writer_expect(f, all, p->err);
     if (st == EAI_OK)
         st = eai_file_writer_write(f, p->header.data, p->header.length, p->err);
     for (size_t i = 0; i < p->w->n_tensors && st == EAI_OK; i++) {

@@ -310,10 +310,15 @@ static eai_status write_file(const char *path, const eai_strbuf *header, size_t 
 {
     eai_file_writer *f = NULL;
     uint8_t length[8];
+    uint64_t bytes = sizeof(length) + header->length;
     eai_status st = eai_file_writer_open(&f, path, err);
 
     for (int i = 0; i < 8; i++)
         length[i] = (uint8_t)((uint64_t)header->length >> (8 * i));
+    for (size_t i = 0; i < n; i++)
+        bytes += order[i]->bytes;
+    if (st == EAI_OK)
+        st = eai_file_writer_expect(f, bytes, err);
     if (st == EAI_OK)
         st = eai_file_writer_write(f, length, sizeof(length), err);
     if (st == EAI_OK)

@@ -8,7 +8,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,31 +77,6 @@ static eai_status remove_file(const char *folder, const char *name, eai_error *e
     return st;
 }
 
-/* Whether the name is that of a temporary file (base/file_writer.c) whose process is gone. */
-static bool is_left_over(const char *name)
-{
-    static const char prefix[] = "." TRAINER_STATE_FILE ".tmp-";
-    if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
-        return false;
-    long pid = strtol(name + sizeof(prefix) - 1, NULL, 10);
-    return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
-}
-
-static eai_status remove_left_overs(const char *folder, eai_error *err)
-{
-    struct dirent *entry;
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return eai_error_set_errno(err, "cannot list '%s'", folder);
-    eai_status st = EAI_OK;
-    while (st == EAI_OK && (entry = readdir(dir)) != NULL) {
-        if (is_left_over(entry->d_name))
-            st = remove_file(folder, entry->d_name, err);
-    }
-    closedir(dir);
-    return st;
-}
-
 static int by_step(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a;
@@ -165,5 +139,5 @@ eai_status train__keep_states(const eai_weights *w, const char *folder, int64_t 
         st = remove_file(folder, name, err);
     }
     eai_free(steps);
-    return st == EAI_OK ? remove_left_overs(folder, err) : st;
+    return st == EAI_OK ? eai_fs_remove_left_overs(NULL, folder, TRAINER_STATE_FILE, err) : st;
 }

@@ -5,11 +5,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <efficientai/alloc.h>
@@ -444,6 +447,168 @@ static void test_sha256(void **state)
     assert_fails(eai_sha256_file(hex, folder, &err), EAI_ERR_IO, &err, "directory");
 }
 
+/* The number of a process that is gone. */
+static long dead_process(void)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    return (long)pid;
+}
+
+static size_t remove_left_overs_of(const char *name)
+{
+    eai_error err = EAI_ERROR_INIT;
+    size_t n = 99;
+
+    assert_ok(eai_fs_remove_left_overs(&n, folder, name, &err), &err);
+    return n;
+}
+
+static void test_left_overs(void **state)
+{
+    char dead[3][64];
+    char living[64];
+    char folder_of_dead[64];
+    char inside[128];
+    long pid = dead_process();
+    (void)state;
+
+    snprintf(living, sizeof(living), ".f.tmp-%ld-0", (long)getpid());
+    snprintf(dead[0], sizeof(dead[0]), ".f.tmp-%ld-0", pid);
+    snprintf(dead[1], sizeof(dead[1]), ".f.tmp-1-1.tmp-%ld-12", pid);
+    snprintf(dead[2], sizeof(dead[2]), ".f.tmp-%ld-1x", pid); /* nobody's: it stays */
+    snprintf(folder_of_dead, sizeof(folder_of_dead), ".f.tmp-%ld-1", pid);
+    snprintf(inside, sizeof(inside), "%s/a", folder_of_dead);
+    const char *others[] = {"f",           living,      dead[2],   ".f.tmp-0-1",
+                            ".f.tmp--5-1", ".f.tmp-1-", ".f.tmp-", ".f.tmp-99999999999999999999-1"};
+    const int n_others = sizeof(others) / sizeof(others[0]);
+    for (int i = 0; i < n_others; i++)
+        put(others[i], "x");
+    put(dead[0], "x");
+    put(dead[1], "x");
+    assert_int_equal(mkdir(in_folder(folder_of_dead), 0777), 0);
+    put(inside, "x");
+
+    assert_int_equal(remove_left_overs_of("g"), 0);
+    assert_int_equal(remove_left_overs_of("f"), 2); /* the file and the folder */
+    assert_int_equal(count_entries(), n_others + 1);
+    assert_int_equal(remove_left_overs_of(NULL), 1);
+    assert_int_equal(count_entries(), n_others);
+}
+
+/* The number of the process says that it is gone, the lock that it is not: it may run in another
+ * container. */
+static void test_left_overs_in_use_stay(void **state)
+{
+    char name[64];
+    (void)state;
+
+    snprintf(name, sizeof(name), ".f.tmp-%ld-0", dead_process());
+    put(name, "x");
+    int fd = open(in_folder(name), O_WRONLY);
+    assert_int_equal(flock(fd, LOCK_SH), 0);
+    assert_int_equal(remove_left_overs_of("f"), 0);
+    assert_int_equal(count_entries(), 1);
+    close(fd);
+    assert_int_equal(remove_left_overs_of("f"), 1);
+}
+
+/* What the writer holds is locked until it has its name. */
+static void test_writers_mark_their_files(void **state)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_file_writer *w = NULL;
+    glob_t found;
+    (void)state;
+
+    assert_ok(eai_file_writer_open(&w, in_folder("f"), &err), &err);
+    assert_int_equal(glob(in_folder(".f.tmp-*"), 0, NULL, &found), 0);
+    int fd = open(found.gl_pathv[0], O_RDONLY);
+    globfree(&found);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+    assert_ok(eai_file_writer_commit(w, &err), &err);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    close(fd);
+}
+
+static void test_free_space(void **state)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_file_writer *w = NULL;
+    uint64_t n = 0;
+    char text[64];
+    (void)state;
+
+    assert_ok(eai_fs_free_space(&n, in_folder("not/yet/there"), &err), &err);
+    assert_true(n > 0 && n < UINT64_MAX);
+    assert_fails(eai_fs_check_space(in_folder("f"), UINT64_MAX, &err), EAI_ERR_IO, &err,
+                 "/f' needs 18.4 EB, ");
+    setenv("EAI_FREE_SPACE", "300000000", 1);
+    assert_ok(eai_fs_free_space(&n, "no/such/folder", &err), &err);
+    assert_int_equal(n, 300000000);
+    assert_ok(eai_fs_check_space(in_folder("f"), 300000000, &err), &err);
+    snprintf(text, sizeof(text), "needs 1.2 GB, 300.0 MB are free on '%s", folder);
+    assert_fails(eai_fs_check_space(in_folder("f"), 1200000000, &err), EAI_ERR_IO, &err, text);
+    assert_fails(eai_fs_check_space("f", 1200000000, &err), EAI_ERR_IO, &err, "are free on '.'");
+    assert_fails(eai_fs_check_space("/f", 1200000000, &err), EAI_ERR_IO, &err, "are free on '/'");
+
+    put("f", "old");
+    assert_ok(eai_file_writer_open(&w, in_folder("f"), &err), &err);
+    eai_status st = eai_file_writer_expect(w, 300000001, &err);
+    assert_fails(eai_file_writer_finish(w, st, &err), EAI_ERR_IO, &err, "/f' needs 300.0 MB, ");
+    unsetenv("EAI_FREE_SPACE");
+    assert_content(in_folder("f"), "old");
+    assert_int_equal(count_entries(), 1);
+    if (access("/dev/null", W_OK) == 0) { /* no file: no space is needed */
+        assert_ok(eai_file_writer_open(&w, "/dev/null", &err), &err);
+        st = eai_file_writer_expect(w, UINT64_MAX, &err);
+        assert_ok(eai_file_writer_finish(w, st, &err), &err);
+    }
+}
+
+static void test_remove_tree(void **state)
+{
+    eai_error err = EAI_ERROR_INIT;
+    (void)state;
+
+    assert_ok(eai_fs_mkdir_p(in_folder("t/a/b"), &err), &err);
+    assert_ok(eai_fs_mkdir_p(in_folder("outside"), &err), &err);
+    put("outside/precious", "x");
+    put("t/a/b/f", "x");
+    put("t/.hidden", "x");
+    assert_int_equal(symlink(in_folder("outside"), in_folder("t/a/link")), 0);
+    assert_int_equal(symlink("..", in_folder("t/a/up")), 0);
+    assert_int_equal(symlink("t", in_folder("to-t")), 0);
+    assert_ok(eai_fs_remove_tree(in_folder("to-t"), &err), &err); /* the link, not what it names */
+    assert_content(in_folder("t/a/b/f"), "x");
+    assert_ok(eai_fs_remove_tree(in_folder("t"), &err), &err);
+    assert_false(eai_fs_exists(in_folder("t")));
+    assert_content(in_folder("outside/precious"), "x");
+    assert_ok(eai_fs_remove_tree(in_folder("t"), &err), &err); /* gone already */
+    assert_ok(eai_fs_remove_tree(in_folder("outside/precious"), &err), &err);
+    assert_fails(eai_fs_remove_tree("/dev/null/x", &err), EAI_ERR_IO, &err,
+                 "cannot remove '/dev/null/x'");
+}
+
+static void test_too_deep_a_tree_stays(void **state)
+{
+    eai_error err = EAI_ERROR_INIT;
+    char deep[1024];
+    size_t n = (size_t)snprintf(deep, sizeof(deep), "%s/t", folder);
+    (void)state;
+
+    while (n < strlen(folder) + 2 + 2 * 260)
+        n += (size_t)snprintf(deep + n, sizeof(deep) - n, "/d");
+    assert_ok(eai_fs_mkdir_p(deep, &err), &err);
+    assert_fails(eai_fs_remove_tree(in_folder("t"), &err), EAI_ERR_LIMIT, &err,
+                 "more than 256 folders in each other");
+}
+
 static eai_status use_files(void *ud, eai_error *err)
 {
     char hex[EAI_SHA256_HEX_SIZE];
@@ -463,6 +628,10 @@ static eai_status use_files(void *ud, eai_error *err)
         st = eai_map_open(&map, in_folder("t/u/f"), err);
     if (st == EAI_OK)
         st = eai_sha256_file(hex, in_folder("t/u/f"), err);
+    if (st == EAI_OK)
+        st = eai_fs_check_space(in_folder("t/no/f"), 1, err);
+    if (st == EAI_OK)
+        st = eai_fs_remove_left_overs(NULL, in_folder("t"), NULL, err);
     if (st == EAI_OK)
         st = eai_fs_cache_dir(&path, err);
     eai_map_close(map);
@@ -503,6 +672,12 @@ int main(void)
         TEST(test_mkdir_p),
         TEST(test_path_join),
         TEST(test_cache_dir),
+        TEST(test_left_overs),
+        TEST(test_left_overs_in_use_stay),
+        TEST(test_writers_mark_their_files),
+        TEST(test_free_space),
+        TEST(test_remove_tree),
+        TEST(test_too_deep_a_tree_stays),
         TEST(test_sha256),
         TEST(test_torture),
     };

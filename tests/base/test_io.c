@@ -80,6 +80,64 @@ static void a_file_is_the_old_or_the_new_one(void **state)
     close_job(&j);
 }
 
+/* The writer's way with a large file: its left-overs are removed. */
+static eai_status write_announced(void *ud, eai_error *err)
+{
+    const job *j = ud;
+    eai_file_writer *w = NULL;
+    eai_status st = eai_file_writer_open(&w, j->file, err);
+    if (st == EAI_OK)
+        st = eai_file_writer_expect(w, N_LARGE, err);
+    if (st == EAI_OK)
+        st = eai_file_writer_write(w, j->data, N_LARGE, err);
+    return eai_file_writer_finish(w, st, err);
+}
+
+/* As above without bringing the old one back: a write of this process would hide what is wrong. */
+static void check_old_or_new_and_whole(void *ud)
+{
+    const job *j = ud;
+    eai_error err = EAI_ERROR_INIT;
+    char *text = NULL;
+    size_t n = 0;
+    assert_ok(eai_fs_read_file(&text, &n, j->file, N_LARGE, &err), &err);
+    assert_true(n == 3 || n == N_LARGE);
+    assert_memory_equal(text, n == 3 ? "old" : j->data, n);
+    eai_free(text);
+}
+
+static void a_killed_writer_leaves_the_old_or_the_new_one(void **state)
+{
+    (void)state;
+    job j;
+    open_job(&j);
+    eai_test_kill_torture(write_announced, check_old_or_new_and_whole, NULL, &j, j.folder);
+    close_job(&j);
+}
+
+static void remove_all_left_overs(void *ud)
+{
+    const job *j = ud;
+    eai_error err = EAI_ERROR_INIT;
+    char folder[600];
+    size_t n = 0;
+    snprintf(folder, sizeof(folder), "%s/a/b", j->folder);
+    assert_ok(eai_fs_remove_left_overs(&n, folder, NULL, &err), &err);
+    assert_true(n > 0);
+    assert_ok(eai_fs_remove_left_overs(&n, folder, NULL, &err), &err);
+    assert_int_equal(n, 0);
+}
+
+static void left_overs_of_small_files_are_removed_on_request(void **state)
+{
+    (void)state;
+    job j;
+    open_job(&j);
+    eai_test_kill_torture(write_in_pieces, check_old_or_new_and_whole, remove_all_left_overs, &j,
+                          j.folder);
+    close_job(&j);
+}
+
 static eai_status read_everything(void *ud, eai_error *err)
 {
     const job *j = ud;
@@ -176,6 +234,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_the_old_or_the_new_one),
+        cmocka_unit_test(a_killed_writer_leaves_the_old_or_the_new_one),
+        cmocka_unit_test(left_overs_of_small_files_are_removed_on_request),
         cmocka_unit_test(reading_gives_all_of_it_or_says_why),
         cmocka_unit_test(folders_are_made_or_not),
         cmocka_unit_test(faults_are_what_they_say),

@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <archive.h>
+#include <archive_entry.h>
+
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
 #include <efficientai/hub.h>
@@ -153,10 +156,28 @@ static void test_unusable_cache(void **state)
     eai_free(file);
 }
 
-/* Stands for Python: has pip, fetches nothing, and takes the member "content" out of the wheel. */
+/* Stands for Python: has pip, and "fetches" the wheel that lies beside it. */
 static const char python[] = "#!/bin/sh\n"
-                             "case \"$1 $2\" in '-m '* | '-c import pip') exit 0 ;; esac\n"
-                             "printf content >\"$5\"\n";
+                             "[ \"$1\" = -m ] || exit 0\n"
+                             "while [ \"$1\" != -d ]; do shift; done\n"
+                             "cp \"$(dirname \"$0\")/wheel\" \"$2/p-1-py3-none-any.whl\"\n";
+
+/* A zip file with "content" in "member". */
+static void write_wheel(const char *path)
+{
+    struct archive *a = archive_write_new();
+    struct archive_entry *e = archive_entry_new();
+
+    assert_int_equal(archive_write_set_format_zip(a), ARCHIVE_OK);
+    assert_int_equal(archive_write_open_filename(a, path), ARCHIVE_OK);
+    archive_entry_set_pathname(e, "member");
+    archive_entry_set_mode(e, AE_IFREG | 0644);
+    archive_entry_set_size(e, 7);
+    assert_int_equal(archive_write_header(a, e), ARCHIVE_OK);
+    assert_int_equal(archive_write_data(a, "content", 7), 7);
+    archive_entry_free(e);
+    assert_int_equal(archive_write_free(a), ARCHIVE_OK);
+}
 
 static eai_status fetch_small(void *ud, eai_error *err)
 {
@@ -166,19 +187,29 @@ static eai_status fetch_small(void *ud, eai_error *err)
     return st;
 }
 
-/* Nothing of a fetch stays, and the file is there whole or not at all; then it is taken away. */
+/* The file is there whole or not at all; then it is taken away. */
+static void take_file_away(void *ud, const char *path)
+{
+    if (!eai_fs_exists(path))
+        return;
+    assert_true(eai_hub_is_cached(ud));
+    assert_int_equal(remove(path), 0);
+}
+
+/* And nothing else of a fetch stays; where removing it was what failed, behind the next one. */
 static void check_cache(void *ud)
 {
     eai_error err = EAI_ERROR_INIT;
     char *path = NULL;
     assert_ok(eai_hub_path(&path, ud, &err), &err);
-    if (eai_fs_exists(path)) {
-        assert_true(eai_hub_is_cached(ud));
-        assert_int_equal(remove(path), 0);
+    char *download = eai_asprintf("%.*s/download", (int)(strrchr(path, '/') - path), path);
+    take_file_away(ud, path);
+    if (eai_fs_exists(download)) {
+        assert_ok(fetch_small(ud, &err), &err);
+        take_file_away(ud, path);
     }
-    char *slash = strrchr(path, '/');
-    snprintf(slash, 10, "/download");
-    assert_false(eai_fs_exists(path));
+    assert_false(eai_fs_exists(download));
+    eai_free(download);
     eai_free(path);
 }
 
@@ -200,6 +231,8 @@ static void test_faults_of_the_disk(void **state)
     snprintf(program, sizeof(program), "%s/python3", (const char *)*state);
     assert_ok(eai_fs_write_atomic(program, python, sizeof(python) - 1, &err), &err);
     assert_int_equal(chmod(program, 0755), 0);
+    snprintf(search, sizeof(search), "%s/wheel", (const char *)*state);
+    write_wheel(search);
     snprintf(search, sizeof(search), "%s:/usr/bin:/bin", (const char *)*state);
     setenv("PATH", search, 1);
     eai_test_io_torture(fetch_small, check_cache, &m, *state);

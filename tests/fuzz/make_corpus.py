@@ -6,9 +6,14 @@ Small valid files, each of them cut short, and files that lie. Nothing but the s
 needed; the same files come out each time. Files that crashed a target are added by hand beside them.
 """
 import base64
+import gzip
+import io
 import json
+import lzma
 import pathlib
 import struct
+import tarfile
+import zipfile
 
 here = pathlib.Path(__file__).resolve().parent / "corpus"
 
@@ -809,6 +814,102 @@ for name, c in configs.items():
     put("options_config", name, json.dumps(c).encode())
 for n in (0, 1, 30, 60):
     put("options_config", f"cut_at_{n}", json.dumps(configs["whole"]).encode()[:n])
+
+# --- unpack: archives ---
+
+REG, LNK, SYM, CHR, DIR = tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE
+
+
+def tar(*rows, form=tarfile.PAX_FORMAT):
+    """Rows of (name, data or link, type, mode)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as t:
+        for name, data, kind, mode in rows:
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = kind, mode
+            if kind in (LNK, SYM):
+                info.linkname = data
+            elif kind == REG:
+                info.size = len(data)
+            t.addfile(info, io.BytesIO(data) if kind == REG else None)
+    used = len(out.getvalue().rstrip(b"\0"))
+    return out.getvalue()[:(used + 511) // 512 * 512 + 1024]  # of Python's zeros two blocks stay
+
+
+def zipped(*rows):
+    """Rows of (name, data, mode, method)."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        for name, data, mode, method in rows:
+            info = zipfile.ZipInfo(name)
+            info.create_system, info.external_attr, info.compress_type = 3, mode << 16, method
+            z.writestr(info, data)
+    return out.getvalue()
+
+
+def zstd(data):
+    """A frame of blocks that are not compressed."""
+    blocks = [data[i:i + 1024] for i in range(0, len(data), 1024)]
+    return b"\x28\xb5\x2f\xfd\0\0" + b"".join(
+        struct.pack("<I", len(b) << 3 | (i + 1 == len(blocks)))[:3] + b for i, b in enumerate(blocks))
+
+
+usual = (("d/", "", DIR, 0o755), ("d/run", b"#!/bin/sh\n", REG, 0o755), ("d/link", "../h", SYM, 0o777), ("h", "d/run", LNK, 0o644))
+tarred = tar(*usual)
+stored, deflated = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+wheel = zipped(("a/b.txt", "abc" * 50, 0o100644, deflated), ("a/link", "b.txt", 0o120777, stored), ("e/", "", 0o40755, stored))
+archives = {
+    "tar": tarred,
+    "gnu_long": tar(("n" * 150 + "/" + "m" * 60, b"x", REG, 0o644), form=tarfile.GNU_FORMAT),
+    "pax_long": tar(("\u00fc" * 120 + "/" + "m" * 60, b"x", REG, 0o644)),
+    "tar.gz": gzip.compress(tarred, mtime=0),
+    "tar.xz": lzma.compress(tarred),
+    "tar.zst": zstd(tarred),
+    "tar.gz.gz": gzip.compress(gzip.compress(tarred, mtime=0), mtime=0),
+    "zip": wheel,
+    "zip_up": zipped(("../evil", "x", 0o100644, stored)),
+    "zip_twice": zipped(("a", "x", 0o100644, stored), ("A", "y", 0o100644, stored)),
+    "zip_suid": zipped(("a", "x", 0o104755, stored)),
+    "zip_bomb": zipped(("zeros", "0" * (2 << 20), 0o100644, deflated)),
+    "zip_lies": wheel.replace(struct.pack("<I", 150), struct.pack("<I", 151)),
+    "zip_no_end": wheel[:-22],
+    "tar_up": tar(("../evil", b"x", REG, 0o644)),
+    "tar_link_out": tar(("l", "/etc", SYM, 0o777), ("l/passwd", b"x", REG, 0o644)),
+    "tar_device": tar(("null", "", CHR, 0o666)),
+    "tar_no_end": tarred[:-1024],
+    "empty": b"",
+}
+for name, data in archives.items():
+    put("unpack", name, data)
+for n in (300, 512, 1500):
+    put("unpack", f"tar_cut_at_{n}", tarred[:n])
+    put("unpack", f"zip_cut_at_{n // 6}", wheel[:n // 6])
+
+for k, (name, link) in enumerate((
+    ("a/b/c", "../../d"), ("./a//b/", "../x/./y"), ("../a", ""), ("/a", "/b"), ("a/..", ".."), ("", "."), (".", "a"), ("a", "b/../../c"),
+    ("a\\b", "c\\d"), ("a\x1bb", "c\nd"), ("\u00fc\u0308/\u00df", "\u00fc"), ("n" * 256, "m"), ("n/" * 33, ".."), ("n" * 1001, ""),
+)):
+    put("unpack_name", f"name_{k:02}", f"{name}\0{link}".encode())
+put("unpack_name", "overlong", b"a\xc0\xae\0b")
+
+# --- checksums: a line ---
+
+for name, line in {
+    "text": f"{sha256}  a.bin",
+    "binary": f"{sha256} *a.bin",
+    "upper": f"{sha256.upper()}  a",
+    "escaped": f"\\{sha256}  a\\\\b\\nc\\rd",
+    "escape_unknown": f"\\{sha256}  a\\tb",
+    "escape_cut": f"\\{sha256}  a\\",
+    "not_escaped": f"{sha256}  a\\nb",
+    "no_name": f"{sha256}  ",
+    "one_space": f"{sha256} a",
+    "short": f"{sha256[1:]}  a",
+    "long": f"{sha256}0  a",
+    "empty": "",
+    "two_lines": f"{sha256}  a\nb",
+}.items():
+    put("checksums", name, line.encode())
 
 # --- document: the format's letter, then the file ---
 

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -129,6 +130,30 @@ def case_merge_on_a_failing_disk():
     done = train(WORK / "adapter")
     assert done.returncode == 0, done.stderr
     sweep_both(merge, WORK / "out")
+
+
+def sweep_kills(command, output, step):
+    """Killed before its 1st, 1 + step-th ... call until it survives, each time into what the one before it left. Returns
+    how many were killed."""
+    shutil.rmtree(output, ignore_errors=True)
+    n = 1
+    while True:
+        done = command(output, EAI_IO_FAIL_AT=f"{n}:KILL")
+        for path in list(output.rglob(".*.tmp-*")):
+            path.unlink()
+        if output.exists():
+            assert_whole(output)
+        if done.returncode == 0:
+            return n // step
+        assert done.returncode == -signal.SIGKILL, (n, done.returncode, done.stderr)
+        n += step
+
+
+def case_killed_between_two_calls():
+    done = train(WORK / "adapter")
+    assert done.returncode == 0, done.stderr
+    for command, step in ((merge, 1), (train, 3)):
+        print(f"        {command.__name__}: {sweep_kills(command, WORK / 'out', step)} times killed")
 
 
 def case_interrupted_and_short_calls_change_nothing():

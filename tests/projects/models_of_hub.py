@@ -318,7 +318,7 @@ def case_hostile_listings():
                             ({"siblings": [{"rfilename": "a", "size": 1}] * 2}, "file 'a' is there twice"),
                             ({"siblings": [{"rfilename": "a", "size": 1, "blobId": "../x"}]}, "its blobId is not"),
                             ({"siblings": []}, "the repository has no weights"),
-                            ({"siblings": [{"rfilename": "model.safetensors", "size": 1 << 49}]}, "are needed in")):
+                            ({"siblings": [{"rfilename": "model.safetensors", "size": 1 << 49}]}, " needs 562.9 TB, ")):
         HUB.misbehave["listing"] = lambda listing, change=change: json.dumps(listing | change)
         get_fails(message)
     for text in ("", "<html>", "[" * 100_000, '{"sha": 1, "sha": 2}'):

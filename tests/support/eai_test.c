@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <ftw.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <efficientai/alloc.h>
@@ -172,4 +174,46 @@ void eai_test_io_torture(eai_status (*fn)(void *ud, eai_error *err), void (*chec
         }
     }
     assert_true(n_failures > 0);
+}
+
+/* The wait status of a process that runs fn(ud) and is killed before its n-th call. */
+static int run_killed(uint64_t n, eai_status (*fn)(void *ud, eai_error *err), void *ud)
+{
+    int status = 0;
+
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        eai_error err = EAI_ERROR_INIT;
+        io__fail_at(n, IO_KILL);
+        eai_status st = fn(ud, &err);
+        if (st != EAI_OK)
+            fprintf(stderr, "killed before call %llu: %s: %s\n", (unsigned long long)n,
+                    eai_status_name(st), err.message);
+        _exit(st == EAI_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+void eai_test_kill_torture(eai_status (*fn)(void *ud, eai_error *err), void (*check)(void *ud),
+                           void (*clean)(void *ud), void *ud, const char *folder)
+{
+    uint64_t n_killed = 0;
+
+    for (;;) {
+        int status = run_killed(n_killed + 1, fn, ud);
+        check(ud);
+        if (WIFEXITED(status)) {
+            assert_int_equal(WEXITSTATUS(status), 0);
+            break;
+        }
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        n_killed++;
+    }
+    assert_true(n_killed > 0);
+    if (clean)
+        clean(ud);
+    assert_int_equal(nftw(folder, find_temporary, 8, FTW_PHYS), 0);
 }

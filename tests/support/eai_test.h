@@ -68,4 +68,11 @@ void eai_test_torture(eai_status (*fn)(void *ud, eai_error *err), void *ud);
 void eai_test_io_torture(eai_status (*fn)(void *ud, eai_error *err), void (*check)(void *ud),
                          void *ud, const char *folder);
 
+/* Runs fn(ud) in a process of its own that is killed before its 1st, 2nd, 3rd ... call that reads
+ * or writes files, until one survives. `check` looks after each at what there is; each run meets
+ * what the ones before it left. fn must not use cmocka's asserts. Then `clean` (NULL: nothing) is
+ * called, behind which no temporary file may be left in `folder`. */
+void eai_test_kill_torture(eai_status (*fn)(void *ud, eai_error *err), void (*check)(void *ud),
+                           void (*clean)(void *ud), void *ud, const char *folder);
+
 #endif
