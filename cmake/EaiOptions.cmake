@@ -78,5 +78,5 @@ set(EAI_LIBRARIES PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgCon
 if(APPLE) # src/machine/macos.c: the memory that a GPU has in use
     list(APPEND EAI_LIBRARIES "-framework IOKit" "-framework CoreFoundation")
 endif()
-# What the command and the projects call by themselves, beside the library.
-set(EAI_PROGRAM_LIBRARIES PkgConfig::JANSSON Threads::Threads m)
+# What the projects call by themselves, beside the library.
+set(EAI_PROJECT_LIBRARIES PkgConfig::JANSSON Threads::Threads m)

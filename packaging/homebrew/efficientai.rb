@@ -15,6 +15,7 @@ class Efficientai < Formula
   depends_on "openssl@3"
   depends_on "pcre2"
   depends_on "utf8proc"
+  depends_on "zlib"
 
   def install
     system "cmake", "-S", ".", "-B", "build", "-DEAI_TESTS=OFF", *std_cmake_args

@@ -50,7 +50,7 @@ def find(texts):
     control = texts["control"]
     findings = differences("debian/control, Build-Depends", packages(control, "efficientai", "Build-Depends"), debian)
     findings += differences("debian/control, libefficientai-dev", packages(control, "libefficientai-dev", "Depends"),
-                            {name for name in debian if name.startswith("lib")})
+                            {name for name in debian if name.startswith("lib") or name == "zlib1g-dev"})
     findings += differences("efficientai.rb", set(formula), brew)
     findings += [f"efficientai.rb: {name} is {'' if name in HOMEBREW_TO_BUILD else 'not '}needed to build only"
                  for name, build in formula.items() if bool(build) != (name in HOMEBREW_TO_BUILD)]
