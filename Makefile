@@ -50,7 +50,7 @@ build: configure ## the command in build/bin/efficientai, the library, the proje
 
 install: configure ## library, command, programs, completions, below PREFIX=/usr/local (DESTDIR= before it)
 	@cmake --build build -j $(JOBS) --target installables
-	@DESTDIR="$(DESTDIR)" sh tools/install.sh build "$(abspath $(PREFIX))"
+	@DESTDIR="$(abspath $(DESTDIR))" sh tools/install.sh build "$(abspath $(PREFIX))"
 
 uninstall: ## remove what the last `make install` brought
 	@sh tools/install.sh build
@@ -58,7 +58,7 @@ uninstall: ## remove what the last `make install` brought
 dist: ## a tarball of the last commit, its checksum and Homebrew's formula for it, into build/dist
 	@sh tools/dist.sh build/dist
 
-deb: ## Debian's packages, from that tarball, into build/deb; lintian looks at them (on Debian, the first time as root)
+deb: ## Debian's packages, from that tarball, into build/deb, with lintian's opinion (the first time as root)
 	@sh tools/setup.sh deb
 	@JOBS=$(JOBS) sh tools/deb.sh build/deb
 

@@ -24,8 +24,9 @@ def call(*words, **environment):
 
 
 def make(folder, mask):
-    """Runs tools/dist.sh under a umask; the tarball's path and bytes."""
-    call("sh", "-c", f'umask {mask}; sh "$0" "$1"', os.path.join(SOURCE, "tools", "dist.sh"), folder)
+    """Runs tools/dist.sh under a umask, by a git that is told to heed it; the tarball's path and bytes."""
+    call("sh", "-c", f'umask {mask}; sh "$0" "$1"', os.path.join(SOURCE, "tools", "dist.sh"), folder,
+         GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="tar.umask", GIT_CONFIG_VALUE_0="user")
     name = next(n for n in os.listdir(folder) if n.endswith(".tar.gz"))
     with open(os.path.join(folder, name), "rb") as f:
         return os.path.join(folder, name), f.read()
