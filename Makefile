@@ -6,6 +6,7 @@
 MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 EAI_WERROR ?= OFF
+PREFIX ?= /usr/local
 TSAN_TESTS ?= -LE slow
 EFFICIENTAI := build/bin/efficientai
 CLANG_FORMAT = $$(command -v clang-format-14 || command -v clang-format)
@@ -26,7 +27,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: help setup configure command build model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora bench-generate bench-scaling instructions interop mlx test-mlx macos-report fuzz fuzz-all arm64 clean
+.PHONY: help setup configure command build install uninstall dist deb model test demo check format format-check tidy clang asan tsan coverage bench bench-loading bench-lora bench-generate bench-scaling instructions interop mlx test-mlx macos-report fuzz fuzz-all arm64 clean
 
 help: ## this list
 	@echo "EfficientAI-MLX-Toolkit: adapt, judge and run language models from the command line."
@@ -47,6 +48,20 @@ command: configure
 
 build: configure ## the command in build/bin/efficientai, the library, the projects' programs, the tests
 	@cmake --build build -j $(JOBS)
+
+install: configure ## library, command, programs, completions, below PREFIX=/usr/local (DESTDIR= before it)
+	@cmake --build build -j $(JOBS) --target installables
+	@DESTDIR="$(abspath $(DESTDIR))" sh tools/install.sh build "$(abspath $(PREFIX))"
+
+uninstall: ## remove what the last `make install` brought
+	@sh tools/install.sh build
+
+dist: ## a tarball of the last commit, its checksum and Homebrew's formula for it, into build/dist
+	@sh tools/dist.sh build/dist
+
+deb: ## Debian's packages, from that tarball, into build/deb, with lintian's opinion (the first time as root)
+	@sh tools/setup.sh deb
+	@JOBS=$(JOBS) sh tools/deb.sh build/deb
 
 model: command ## the default model, into the user's cache
 	@$(EFFICIENTAI) models get

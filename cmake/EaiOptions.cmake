@@ -1,5 +1,8 @@
-# Build options, compiler flags and libraries, in one place.
-option(EAI_TESTS "build the tests" ON)
+# Build options, compiler flags and libraries, in one place. What is set here ends with this tree: a tree that
+# adds the toolkit to its own (add_subdirectory, FetchContent) keeps its flags, and gets neither tests nor
+# rules of installation unless it asks for them.
+option(EAI_TESTS "build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(EAI_INSTALL "rules of installation, shell completions" ${PROJECT_IS_TOP_LEVEL})
 option(EAI_WERROR "treat warnings as errors" OFF)
 set(EAI_SANITIZE "" CACHE STRING "sanitizers: empty, 'address,undefined' or 'thread'")
 option(EAI_COVERAGE "instrument for line coverage" OFF)
@@ -15,19 +18,23 @@ set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
-set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 if(NOT CMAKE_BUILD_TYPE)
-    set(CMAKE_BUILD_TYPE Release CACHE STRING "build type" FORCE)
+    set(CMAKE_BUILD_TYPE Release)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
 
-# What is installed finds its library beside it.
+# What is installed finds its library from where it is itself, so that the tree of an installation can be moved.
+include(GNUInstallDirs)
+file(RELATIVE_PATH to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
 if(APPLE)
-    set(CMAKE_INSTALL_RPATH "@loader_path/../lib")
+    set(CMAKE_INSTALL_RPATH "@loader_path/${to_lib}")
 else()
-    set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib")
+    set(CMAKE_INSTALL_RPATH "$ORIGIN/${to_lib}")
+    # Programs name the libraries that they call, not all that the library needs.
+    add_link_options(-Wl,--as-needed)
 endif()
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 
@@ -39,6 +46,8 @@ if(NOT APPLE)
     # Calls inside the shared library stay calls inside it, so that they can be inlined.
     add_compile_options(-fno-semantic-interposition)
 endif()
+# __FILE__, which log lines show, begins at the tree: no program names the folder that it was built in.
+add_compile_options(-fmacro-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}/=)
 if(EAI_WERROR)
     add_compile_options(-Werror)
 endif()
@@ -72,3 +81,5 @@ set(EAI_LIBRARIES PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgCon
 if(APPLE) # src/machine/macos.c: the memory that a GPU has in use
     list(APPEND EAI_LIBRARIES "-framework IOKit" "-framework CoreFoundation")
 endif()
+# What the projects call by themselves, beside the library.
+set(EAI_PROJECT_LIBRARIES PkgConfig::JANSSON Threads::Threads m)

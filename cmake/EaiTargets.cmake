@@ -18,12 +18,13 @@ function(eai_add_layer path)
 endfunction()
 
 function(eai_use_headers target)
-    target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include PRIVATE ${CMAKE_SOURCE_DIR}/src)
+    target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/include PRIVATE ${PROJECT_SOURCE_DIR}/src)
     target_link_libraries(${target} PUBLIC ${EAI_LIBRARIES})
 endfunction()
 
 # libefficientai (shared, only EAI_API symbols visible) and libefficientai_static (for tests, which
-# look inside), both from the layers' objects.
+# look inside), both from the layers' objects. No public header includes one of a library's that is used
+# inside, so those stay the shared library's own matter.
 function(eai_add_library)
     get_property(targets GLOBAL PROPERTY EAI_LAYER_TARGETS)
     set(objects "")
@@ -31,33 +32,36 @@ function(eai_add_library)
         list(APPEND objects $<TARGET_OBJECTS:${target}>)
     endforeach()
     add_library(efficientai SHARED ${objects})
-    add_library(efficientai_static STATIC ${objects})
-    set_target_properties(efficientai PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+    add_library(efficientai::efficientai ALIAS efficientai)
+    add_library(efficientai_static STATIC EXCLUDE_FROM_ALL ${objects})
+    set_target_properties(efficientai PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0 INSTALL_RPATH "")
     foreach(target efficientai efficientai_static)
         set_target_properties(${target} PROPERTIES LINKER_LANGUAGE C)
-        target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include)
-        target_link_libraries(${target} PUBLIC ${EAI_LIBRARIES})
+        target_include_directories(${target} PUBLIC
+            $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     endforeach()
-    install(TARGETS efficientai LIBRARY DESTINATION lib)
-    install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/efficientai DESTINATION include)
+    target_link_libraries(efficientai PRIVATE ${EAI_LIBRARIES})
+    target_link_libraries(efficientai_static PUBLIC ${EAI_LIBRARIES})
 endfunction()
 
-# eai_add_project(NAME SOURCES ...): objects with the descriptor renamed to eai_project_<id> for the
+# eai_add_project(NAME SOURCES ... [TESTS FOLDER]): objects with the descriptor renamed to eai_project_<id> for the
 # command, a program of its own, and a plugin that exports eai_project_descriptor. Plugins go to
 # BUILD/plugins, not to lib/efficientai/plugins where the command looks by itself: it has these built in.
+# A project outside this tree has efficientai_add_project instead, of which this is made; that one also says what
+# the tests are.
+include(${CMAKE_CURRENT_LIST_DIR}/EfficientaiProject.cmake)
 function(eai_add_project name)
-    cmake_parse_arguments(arg "" "" "SOURCES" ${ARGN})
+    cmake_parse_arguments(arg "" "TESTS" "SOURCES" ${ARGN})
     string(REPLACE "-" "_" id ${name})
-    set(main ${CMAKE_SOURCE_DIR}/apps/standalone.c)
+    efficientai_add_project_targets(${name} ${arg_SOURCES})
+    if(EAI_TESTS AND arg_TESTS)
+        efficientai_add_project_tests(${name} ${arg_TESTS})
+    endif()
     add_library(eai_project_${id} OBJECT ${arg_SOURCES})
     target_compile_definitions(eai_project_${id} PRIVATE EAI_PROJECT_SYMBOL=eai_project_${id})
-    add_executable(${name} ${main} ${arg_SOURCES})
-    add_library(${name}-plugin MODULE ${arg_SOURCES})
-    set_target_properties(${name}-plugin PROPERTIES PREFIX "" OUTPUT_NAME ${name}
-        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
     foreach(target eai_project_${id} ${name} ${name}-plugin)
-        target_link_libraries(${target} PRIVATE efficientai)
+        target_link_libraries(${target} PRIVATE efficientai ${EAI_PROJECT_LIBRARIES})
     endforeach()
-    install(TARGETS ${name} RUNTIME DESTINATION bin)
     set_property(GLOBAL APPEND PROPERTY EAI_PROJECT_IDS ${id})
+    set_property(GLOBAL APPEND PROPERTY EAI_PROGRAMS ${name})
 endfunction()

@@ -10,6 +10,7 @@
 #   tools/setup.sh bench        tcmalloc, which `make bench` preloads for PEFT (macOS preloads nothing)
 #   tools/setup.sh instructions valgrind, for `make instructions` (macOS has none, and skips it)
 #   tools/setup.sh fuzz         clang with libFuzzer, for `make fuzz`
+#   tools/setup.sh deb          debhelper and lintian, for `make deb` (Debian only)
 #   tools/setup.sh arm64        cross compiler and emulator, for `make arm64` (Debian only)
 #
 # Each need is one row: how to see that it is there, and its name with apt-get and with Homebrew. When
@@ -63,6 +64,11 @@ valgrind          |have_valgrind                                |valgrind       
 fuzz_needs='
 clang             |command -v clang-14 || command -v clang      |clang-14          |llvm
 libFuzzer         |have_fuzzer                                  |libclang-rt-14-dev|llvm
+'
+deb_needs='
+dpkg-buildpackage |command -v dpkg-buildpackage                 |dpkg-dev          |
+debhelper         |command -v dh                                |debhelper         |
+lintian           |command -v lintian                           |lintian           |
 '
 arm64_needs='
 cross compiler    |command -v aarch64-linux-gnu-gcc             |gcc-aarch64-linux-gnu|
@@ -201,8 +207,9 @@ mlx) needs=$mlx_needs ;;
 bench) needs=$bench_needs ;;
 instructions) needs=$instructions_needs ;;
 fuzz) needs=$fuzz_needs ;;
+deb) needs=$deb_needs ;;
 arm64) needs=$arm64_needs ;;
-*) fail "unknown group '$1': build, format, lint, clang, peers, mlx, bench, instructions, fuzz or arm64" ;;
+*) fail "unknown group '$1': build, format, lint, clang, peers, mlx, bench, instructions, fuzz, deb or arm64" ;;
 esac
 
 system=$(uname -s)
