@@ -10,6 +10,7 @@
 #include <efficientai/alloc.h>
 
 #include "base/strbuf.h"
+#include "config/wrap.h"
 
 #include "base/banned.h"
 
@@ -115,40 +116,6 @@ static void add_right(eai_strbuf *b, const eai_option *o)
         eai_strbuf_text(b, " [on]");
 }
 
-/* Columns of a text: its characters, not its bytes. */
-static size_t columns(const char *s, size_t n)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < n; i++)
-        count += ((unsigned char)s[i] & 0xc0) != 0x80;
-    return count;
-}
-
-/* Words of `text` in lines of at most width - indent columns, all but the first line indented. */
-static void add_wrapped(eai_strbuf *b, const char *text, size_t indent, size_t width)
-{
-    size_t column = indent;
-
-    while (*text) {
-        size_t n = strcspn(text, " ");
-        size_t wide = columns(text, n);
-        if (column > indent && column + 1 + wide > width) {
-            eai_strbuf_char(b, '\n');
-            eai_strbuf_repeat(b, ' ', indent);
-            column = indent;
-        }
-        if (column > indent) {
-            eai_strbuf_char(b, ' ');
-            column++;
-        }
-        eai_strbuf_bytes(b, text, n);
-        column += wide;
-        text += n + strspn(text + n, " ");
-    }
-    eai_strbuf_char(b, '\n');
-}
-
 /* One row of the help. `left` and `right` are scratch. */
 static void add_row(eai_strbuf *b, const eai_option *o, size_t indent, size_t width,
                     eai_strbuf *left, eai_strbuf *right)
@@ -157,14 +124,14 @@ static void add_row(eai_strbuf *b, const eai_option *o, size_t indent, size_t wi
     eai_strbuf_clear(right);
     add_left(left, o);
     add_right(right, o);
-    size_t wide = columns(eai_strbuf_get(left), left->length);
+    size_t wide = wrap__columns(eai_strbuf_get(left), left->length);
     eai_strbuf_text(b, eai_strbuf_get(left));
     if (wide + 2 > indent) {
         eai_strbuf_char(b, '\n');
         wide = 0;
     }
     eai_strbuf_repeat(b, ' ', indent - wide);
-    add_wrapped(b, eai_strbuf_get(right), indent, width);
+    wrap__line(b, eai_strbuf_get(right), indent, width);
 }
 
 /* The rows of the help: those of the table, then the general ones that the table does not define.
@@ -195,7 +162,7 @@ static size_t find_indent(const eai_option *table, size_t n, size_t width, eai_s
         add_left(left, o);
         if (left->status != EAI_OK)
             return 0;
-        size_t wide = columns(eai_strbuf_get(left), left->length) + 2;
+        size_t wide = wrap__columns(eai_strbuf_get(left), left->length) + 2;
         if (wide > indent && wide <= most)
             indent = wide;
     }
