@@ -24,7 +24,7 @@ def main():
     rows = re.findall(r'^EAI_VARIABLE\("([A-Za-z_]+)"', TABLE.read_text(encoding="utf-8"), re.M)
     files = [p for folder in ("src", "apps", "projects") for p in sorted((ROOT / folder).rglob("*.[ch]"))]
     texts = {p: p.read_text(encoding="utf-8") for p in files}
-    everything = "\n".join(texts.values())
+    everything = "\n".join([*texts.values(), *(p.read_text(encoding="utf-8") for p in (ROOT / "include").rglob("*.h"))])
     findings = [f"{name}: there twice" for name in sorted(set(rows)) if rows.count(name) > 1]
     for path, text in texts.items():
         for name in re.findall(r'"(EFFICIENTAI_[A-Z_]+)"', text):
