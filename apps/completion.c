@@ -484,7 +484,7 @@ static void answer(request *r)
 static char **split_line(const char *line, int *n)
 {
     size_t length = strlen(line);
-    char **words = eai_alloc_zeroed(length / 2 + 2, sizeof(*words));
+    char **words = eai_alloc_array(length / 2 + 2, sizeof(*words));
     char *text = eai_alloc(length + 2);
     char quote = '\0';
     if (!words || !text) {

@@ -75,7 +75,7 @@ static char *make_program_page(const eai_manual_style *style)
 {
     const catalog *c = catalog_get();
     size_t n = eai_registry_count(c->projects);
-    const eai_project **projects = eai_alloc_zeroed(n + 1, sizeof(*projects));
+    const eai_project **projects = eai_alloc_zeroed(n + 1, sizeof(void *));
 
     if (!projects)
         return NULL;
@@ -151,6 +151,32 @@ static bool is_group(const eai_project *project)
     return false;
 }
 
+static eai_status refuse(const char *word, eai_error *err)
+{
+    size_t n;
+    char **names = catalog_list_names(catalog_get(), &n);
+    const char *near = names ? eai_did_you_mean(word, (const char *const *)names, n) : NULL;
+    eai_error_set(err, EAI_ERR_USAGE, "unknown command '%s'%s%s%s", word,
+                  near ? "; did you mean '" : "; 'efficientai --help' lists them", near ? near : "",
+                  near ? "'?" : "");
+    catalog_free_names(names, n);
+    return EAI_ERR_USAGE;
+}
+
+/* The group or project that a word names, or NULL. */
+static const eai_project *find_project(const char *word, size_t length)
+{
+    catalog *c = catalog_get();
+    char *name = eai_strndup(word, length);
+    const eai_project *project = name ? catalog_find_project(c, name) : NULL;
+    if (name && !project) {
+        catalog_open_plugins(c);
+        project = catalog_find_project(c, name);
+    }
+    eai_free(name);
+    return project;
+}
+
 /* The page that words[0] names, or words[0] and words[1]; *taken of them. */
 static eai_status find_page(page *out, int *taken, int n, const char *const *words, eai_error *err)
 {
@@ -162,11 +188,9 @@ static eai_status find_page(page *out, int *taken, int n, const char *const *wor
     *out = (page){NULL, command, ' '};
     if (command || strcmp(words[0], "efficientai") == 0)
         return EAI_OK;
-    char *name = eai_strndup(words[0], length);
-    eai_status st = name ? catalog_open_project(&out->project, name, err)
-                         : eai_error_set(err, EAI_ERR_NOMEM, "no memory for a name");
-    eai_free(name);
-    EAI_TRY(st);
+    out->project = find_project(words[0], length);
+    if (!out->project)
+        return refuse(words[0], err);
     if (!colon && n < 2)
         return eai_error_set(err, EAI_ERR_USAGE, "%s: a command of it is wanted, such as '%s %s'",
                              words[0], words[0], out->project->commands[0].name);
@@ -175,7 +199,7 @@ static eai_status find_page(page *out, int *taken, int n, const char *const *wor
     out->separator = is_group(out->project) ? ' ' : ':';
     out->command = eai_project_find_command(out->project, which);
     if (!out->command)
-        return eai_error_set(err, EAI_ERR_USAGE, "%s has no command '%s'", out->project->name,
+        return eai_error_set(err, EAI_ERR_USAGE, "%s: unknown command '%s'", out->project->name,
                              which);
     return EAI_OK;
 }
