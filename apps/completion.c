@@ -200,14 +200,11 @@ static void offer_profiles(const request *r)
     const char *file = getenv("EFFICIENTAI_CONFIG");
     bool named = false;
     for (int i = 0; i + 1 < r->n; i++) {
-        const char *name = NULL;
-        if (strncmp(r->words[i], "--config=", 9) == 0)
-            name = r->words[i] + 9;
-        else if (strcmp(r->words[i], "--config") == 0 && i + 2 < r->n)
-            name = r->words[i + 1];
-        if (name)
-            offer_profiles_of(r, name);
-        named = named || name;
+        bool joined = strncmp(r->words[i], "--config=", 9) == 0;
+        bool apart = strcmp(r->words[i], "--config") == 0 && i + 2 < r->n;
+        if (joined || apart)
+            offer_profiles_of(r, joined ? r->words[i] + 9 : r->words[i + 1]);
+        named = named || joined || apart;
     }
     if (!named && file && *file)
         offer_profiles_of(r, file);

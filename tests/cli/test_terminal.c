@@ -236,6 +236,15 @@ static void print_wide_table(FILE *out)
     eai_table_free(t);
 }
 
+static void print_narrow_table(FILE *out)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_table *t = eai_table_create(2, "a name of more than thirty columns|b");
+    eai_table_row(t, (const char *[]){"x", "some words"});
+    assert_ok(eai_table_print(t, out, &err), &err);
+    eai_table_free(t);
+}
+
 static void test_wide_table(void **state)
 {
     (void)state;
@@ -246,6 +255,9 @@ static void test_wide_table(void **state)
                               "smollm2  98 MB  a model of thirty layers\n"
                               "                and some more\n"
                               "b         1 MB  short\n");
+    free(text);
+    text = capture(print_narrow_table); /* no room to wrap in */
+    assert_non_null(strstr(text, "  some words\n"));
     free(text);
     unsetenv("COLUMNS"); /* a file or a pipe: a row is a line, whatever its length */
     text = capture(print_wide_table);
