@@ -18,7 +18,7 @@ struct eai_option_set {
     const char **origin;   /* [n_options] */
     const char **operands; /* [n_operands] */
     int n_operands;
-    int n_literal; /* of them, behind "--" */
+    int n_literal;      /* of them, behind "--" */
     bool has_log_level; /* one was asked for */
     eai_log_level log_level;
     bool quiet;
