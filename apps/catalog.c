@@ -17,13 +17,27 @@
 #include "base/banned.h"
 
 const eai_command *const core_commands[] = {
-    &command_info, &command_doctor,  &command_projects, &command_new_project, &command_test,
-    &command_plot, &command_monitor, &command_tokenize, &command_logits,      &command_completion,
-    NULL,
+    &command_info,   &command_doctor,     &command_projects, &command_new_project,
+    &command_test,   &command_plot,       &command_monitor,  &command_tokenize,
+    &command_logits, &command_completion, &command_man,      NULL,
 };
 
 const eai_project *const core_groups[] = {
     &group_models, &group_bench, &group_config, &group_logs, NULL,
+};
+
+const eai_option program_options[] = {
+    {"plugin-path", 0, EAI_OPT_PATH, 0, NULL, "DIR", "look for plugins in this folder too"},
+    {"log-level", 0, EAI_OPT_ENUM, 0, "warn", "LEVEL", "how much to log on standard error",
+     .choices = "error|warn|info|debug|trace"},
+    {"verbose", 'v', EAI_OPT_FLAG, 0, NULL, NULL, "log what is done, as --log-level info does"},
+    {"log-file", 0, EAI_OPT_PATH, 0, NULL, "FILE",
+     "append all records to this file; auto: where 'efficientai logs' looks"},
+    {"color", 0, EAI_OPT_ENUM, 0, "auto", "WHEN",
+     "colours; auto: on a terminal, unless NO_COLOR is set", .choices = "auto|always|never"},
+    {"help", 'h', EAI_OPT_FLAG, 0, NULL, NULL, "list the commands"},
+    {"version", 0, EAI_OPT_FLAG, 0, NULL, NULL, "print the version"},
+    {0},
 };
 
 /* Written by CMake from the list of projects: build/apps/builtin.c. */

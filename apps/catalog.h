@@ -13,6 +13,7 @@ extern const eai_command command_completion;
 extern const eai_command command_doctor;
 extern const eai_command command_info;
 extern const eai_command command_logits;
+extern const eai_command command_man;
 extern const eai_command command_monitor;
 extern const eai_command command_new_project;
 extern const eai_command command_plot;
@@ -27,6 +28,9 @@ extern const eai_project group_models;
 /* The rows of the tables in catalog.c; both end with NULL. */
 extern const eai_command *const core_commands[];
 extern const eai_project *const core_groups[];
+
+/* The options in front of a command, which efficientai.c reads itself. */
+extern const eai_option program_options[];
 
 typedef struct catalog {
     eai_registry *projects;

@@ -39,9 +39,10 @@ set(eai_completions
     "zsh    zsh/site-functions                  _efficientai"
     "fish   fish/vendor_completions.d           efficientai.fish")
 
-function(eai_install_completions)
+# What the command prints of itself: completions and manual pages.
+function(eai_install_printed)
     if(CMAKE_CROSSCOMPILING OR EAI_SANITIZE OR EAI_FUZZ OR EAI_COVERAGE)
-        message(STATUS "no shell completions: they are printed by the command, which this build is not made to run")
+        message(STATUS "no shell completions, no manual pages: they are printed by the command, which this build is not made to run")
         return()
     endif()
     set(made "")
@@ -59,8 +60,13 @@ function(eai_install_completions)
         install(FILES ${file} DESTINATION ${CMAKE_INSTALL_DATADIR}/${folder})
         list(APPEND made ${file})
     endforeach()
-    add_custom_target(completions ALL DEPENDS ${made})
-    add_dependencies(installables completions)
+    set(man_stamp ${PROJECT_BINARY_DIR}/man.stamp)
+    add_custom_command(OUTPUT ${man_stamp} VERBATIM
+        COMMAND efficientai_command man --output ${PROJECT_BINARY_DIR}/man > ${man_stamp}
+        DEPENDS efficientai_command COMMENT "Manual pages")
+    install(DIRECTORY ${PROJECT_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
+    add_custom_target(printed ALL DEPENDS ${made} ${man_stamp})
+    add_dependencies(installables printed)
 endfunction()
 
 function(eai_install_files)
@@ -82,11 +88,9 @@ function(eai_install_files)
     install(DIRECTORY projects/template DESTINATION ${CMAKE_INSTALL_DATADIR}/efficientai) # for `new-project`
     install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
     install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
-    install(DIRECTORY ${PROJECT_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL
-        FILES_MATCHING PATTERN "*.1")
     if(TARGET efficientai_mlx) # the library looks for it beside itself
         install(TARGETS efficientai_mlx LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
         add_dependencies(installables efficientai_mlx)
     endif()
-    eai_install_completions()
+    eai_install_printed()
 endfunction()

@@ -4,7 +4,7 @@
 # packaging/debian becomes debian/ of the unpacked tarball, so that nothing is written into this tree. No network
 # is used. lintian looks at the result; an error or a warning of it is a failure. JOBS=N: compilers at once.
 # Two of its warnings are not asked for: that no bug of Debian's is closed (the packages are for one's own machines, and
-# nobody has announced them there), and that a program has no manual page (they come with the command that prints them).
+# nobody has announced them there), and that a project's own program has no manual page (efficientai-PROJECT-COMMAND(1) is about it).
 set -eu
 cd "$(dirname "$0")/.."
 folder=${1:-build/deb}

@@ -172,6 +172,14 @@ EAI_API EAI_CHECKED eai_status eai_options_check_files(
  * group "General" of the words above. New memory, freed with eai_free; NULL on failure. */
 EAI_API char *eai_options_help(const eai_option *table, int width);
 
+/* The same list for a manual page, in roff with the macros of man(7): a .SS each group, a .TP each
+ * option; `general`: with the group "General". New memory, freed with eai_free; NULL on failure. */
+EAI_API char *eai_options_manual(const eai_option *table, bool general);
+
+/* The option's name in configuration files and for --set, "adapter.rank" or "data", into buf of n
+ * bytes; returns buf. */
+EAI_API char *eai_options_key(char *buf, size_t n, const eai_option *o);
+
 /* The words of every command, in the order of the help; NULL behind the last. Static. */
 EAI_API const eai_option *eai_options_general(size_t i);
 

@@ -48,6 +48,12 @@ EAI_API char *eai_format_duration(char *buf, size_t n, double seconds);
  * told apart). */
 EAI_API size_t eai_text_columns(const char *text);
 
+/* Prints paragraphs, divided by empty lines, in lines of at most `width` columns (0: as they are),
+ * whatever lines they have in the source; `indent` columns are there already, and stand before each
+ * further line. A line that begins with a blank or has two in a row is left as it is, and so is all
+ * of the text when memory runs out. Ends with a line end. */
+EAI_API void eai_text_print(FILE *out, const char *text, int indent, int width);
+
 typedef struct eai_table eai_table;
 
 /* A table of n_columns with titles separated by '|'. NULL on failure; all functions accept NULL and
@@ -55,8 +61,9 @@ typedef struct eai_table eai_table;
 EAI_API eai_table *eai_table_create(size_t n_columns, const char *titles);
 /* Appends a row; copies the n_columns texts (NULL: empty). */
 EAI_API void eai_table_row(eai_table *t, const char *const *cells);
-/* Prints titles, a rule and the rows, two blanks between columns. Fails when memory ran out before.
- */
+/* Prints titles, a rule and the rows, two blanks between columns. The last column is wrapped where
+ * the table is wider than the terminal (or $COLUMNS), and there is some room for it; elsewhere each
+ * row is one line. Fails when memory ran out before. */
 EAI_API EAI_CHECKED eai_status eai_table_print(const eai_table *t, FILE *out, eai_error *err);
 EAI_API void eai_table_free(eai_table *t);
 

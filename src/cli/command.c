@@ -69,12 +69,15 @@ static eai_status print_command_help(const char *program, const eai_command *com
     char *options = command->options ? eai_options_help(command->options, width) : NULL;
     if (command->options && !options)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the help");
-    fprintf(out, "usage: %s%s%s%s\n\n%s\n", program, command->options ? " [options]" : "",
-            command->usage ? " " : "", command->usage ? command->usage : "", command->summary);
+    fprintf(out, "usage: %s%s%s%s\n\n", program, command->options ? " [options]" : "",
+            command->usage ? " " : "", command->usage ? command->usage : "");
+    eai_text_print(out, command->summary, 0, width);
     if (options)
         fprintf(out, "\n%s", options);
-    if (command->help)
-        fprintf(out, "\n%s\n", command->help);
+    if (command->help) {
+        fputc('\n', out);
+        eai_text_print(out, command->help, 0, width);
+    }
     eai_free(options);
     return flush_output(out, err);
 }
@@ -256,10 +259,14 @@ static void print_project_help(const eai_project *project, const char *program, 
         int n = (int)strlen(c->name);
         widest = n > widest ? n : widest;
     }
-    fprintf(out, "usage: %s%cCOMMAND [options]\n\n%s\n\nCommands:\n", program, separator,
-            project->summary);
-    for (const eai_command *c = project->commands; c->name; c++)
-        fprintf(out, "  %-*s  %s\n", widest, c->name, c->summary);
+    int width = eai_terminal_width(out);
+    fprintf(out, "usage: %s%cCOMMAND [options]\n\n", program, separator);
+    eai_text_print(out, project->summary, 0, width);
+    fputs("\nCommands:\n", out);
+    for (const eai_command *c = project->commands; c->name; c++) {
+        fprintf(out, "  %-*s  ", widest, c->name);
+        eai_text_print(out, c->summary, widest + 4, width);
+    }
     fprintf(out, "\n'%s%cCOMMAND --help' shows a command's options.\n", program, separator);
 }
 

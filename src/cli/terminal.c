@@ -16,12 +16,16 @@
 #include <efficientai/alloc.h>
 
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "base/text.h"
+#include "config/wrap.h"
 
 #include "base/banned.h"
 
 #define MIN_WIDTH 40
 #define MAX_WIDTH 200
+#define MIN_LAST  16 /* columns that are worth wrapping a table's last column in */
+#define TEXT_MAX  ((size_t)1 << 20)
 
 static bool environment_is_set(const char *name)
 {
@@ -29,10 +33,11 @@ static bool environment_is_set(const char *name)
     return value && *value;
 }
 
-int eai_terminal_width(FILE *f)
+/* The columns that `f` has, or that the environment says; 0: nobody knows. */
+static int known_width(FILE *f)
 {
     struct winsize size;
-    int width = 80;
+    int width = 0;
     const char *columns = getenv("COLUMNS");
     int fd = f ? fileno(f) : -1;
     if (fd >= 0 && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
@@ -43,7 +48,15 @@ int eai_terminal_width(FILE *f)
         if (*end == '\0' && n > 0 && n < 100000)
             width = (int)n;
     }
+    if (width == 0)
+        return 0;
     return width < MIN_WIDTH ? MIN_WIDTH : width > MAX_WIDTH ? MAX_WIDTH : width;
+}
+
+int eai_terminal_width(FILE *f)
+{
+    int width = known_width(f);
+    return width ? width : 80;
 }
 
 bool eai_terminal_is_live(FILE *f)
@@ -118,6 +131,18 @@ size_t eai_text_columns(const char *text)
     for (const unsigned char *p = (const unsigned char *)text; *p; p++)
         columns += (*p & 0xC0) != 0x80; /* every byte but UTF-8's continuation bytes */
     return columns;
+}
+
+void eai_text_print(FILE *out, const char *text, int indent, int width)
+{
+    eai_strbuf b = EAI_STRBUF_INIT(TEXT_MAX);
+    if (width > 0)
+        wrap__paragraphs(&b, text, indent > 0 ? (size_t)indent : 0, (size_t)width);
+    if (width > 0 && b.status == EAI_OK)
+        fputs(eai_strbuf_get(&b), out);
+    else
+        fprintf(out, "%s\n", text);
+    eai_strbuf_deinit(&b);
 }
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
@@ -209,17 +234,38 @@ static void print_blanks(FILE *out, size_t n)
         fputc(' ', out);
 }
 
-/* The last column is not padded, so that no line ends in blanks. */
-static void print_row(const eai_table *t, const size_t *widths, char *const *row, FILE *out)
+/* The last column is not padded, so that no line ends in blanks; wrapped at `width`, unless 0. */
+static void print_row(const eai_table *t, const size_t *widths, char *const *row, int width,
+                      FILE *out)
 {
-    for (size_t i = 0; i < t->n_columns; i++) {
+    size_t last = t->n_columns - 1;
+    size_t column = 0;
+    for (size_t i = 0; i < last; i++) {
         size_t blanks = widths[i] - eai_text_columns(row[i]);
-        bool last = i + 1 == t->n_columns;
         print_blanks(out, t->right[i] ? blanks : 0);
         fputs(row[i], out);
-        print_blanks(out, last ? 0 : 2 + (t->right[i] ? 0 : blanks));
+        print_blanks(out, 2 + (t->right[i] ? 0 : blanks));
+        column += widths[i] + 2;
     }
-    fputc('\n', out);
+    if (t->right[last])
+        print_blanks(out, widths[last] - eai_text_columns(row[last]));
+    eai_text_print(out, row[last], (int)column, width);
+}
+
+/* The width at which the last column is wrapped: 0 where the table fits, and where that would leave
+ * little of it. *rule is how wide the last column is then. */
+static int find_wrap(size_t *rule, const eai_table *t, const size_t *widths, FILE *out)
+{
+    size_t width = (size_t)known_width(out);
+    size_t last = t->n_columns - 1;
+    size_t column = 0;
+    for (size_t i = 0; i < last; i++)
+        column += widths[i] + 2;
+    *rule = widths[last];
+    if (t->right[last] || column + widths[last] <= width || column + MIN_LAST > width)
+        return 0;
+    *rule = width - column;
+    return (int)width;
 }
 
 eai_status eai_table_print(const eai_table *t, FILE *out, eai_error *err)
@@ -234,8 +280,9 @@ eai_status eai_table_print(const eai_table *t, FILE *out, eai_error *err)
         if (columns > widths[i % t->n_columns])
             widths[i % t->n_columns] = columns;
     }
+    int width = find_wrap(&widths[t->n_columns - 1], t, widths, out);
     for (size_t r = 0; r < t->n_rows; r++) {
-        print_row(t, widths, t->cells + r * t->n_columns, out);
+        print_row(t, widths, t->cells + r * t->n_columns, width, out);
         for (size_t i = 0; r == 0 && i < t->n_columns; i++) {
             for (size_t j = 0; j < widths[i]; j++)
                 fputc('-', out);

@@ -41,6 +41,15 @@ const char *options__section(char buf[OPTIONS_SECTION_MAX], const eai_option *o)
     return buf;
 }
 
+char *eai_options_key(char *buf, size_t n, const eai_option *o)
+{
+    char section[OPTIONS_SECTION_MAX];
+    const char *name = options__section(section, o);
+
+    snprintf(buf, n, "%s%s%s", name, *name ? "." : "", o->name);
+    return buf;
+}
+
 const eai_option *options__find(const eai_option *table, const char *section, const char *name,
                                 size_t n)
 {

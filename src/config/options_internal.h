@@ -1,7 +1,7 @@
 /* Shared by the files options*.c, and by nobody else. options.c parses; options_assign.c turns
  * texts and values of documents into fields; options_files.c reads configuration files;
  * options_words.c reads the environment and the command line; options_text.c writes help and
- * values; spelling.c finds what somebody may have meant. */
+ * values, options_manual.c manual pages; spelling.c finds what somebody may have meant. */
 #ifndef EAI_CONFIG_OPTIONS_INTERNAL_H
 #define EAI_CONFIG_OPTIONS_INTERNAL_H
 
@@ -9,6 +9,7 @@
 #include <efficientai/options.h>
 
 #include "base/arena.h"
+#include "base/strbuf.h"
 
 struct eai_option_set {
     eai_arena *arena; /* owns the strings below; lives as long as the set */
@@ -17,7 +18,7 @@ struct eai_option_set {
     const char **origin;   /* [n_options] */
     const char **operands; /* [n_operands] */
     int n_operands;
-    int n_literal; /* of them, behind "--" */
+    int n_literal;      /* of them, behind "--" */
     bool has_log_level; /* one was asked for */
     eai_log_level log_level;
     bool quiet;
@@ -87,6 +88,18 @@ eai_status options__assign_value(options_parser *p, const eai_option *o, const e
 /* A flag without a value. */
 void options__assign_flag(options_parser *p, const eai_option *o, bool value,
                           const options_source *from);
+
+/* ---- Rows of the help and of manual pages ---------------------------------------------------- */
+
+/* Row i: those of the table, of n rows, then the general ones that it does not define. NULL behind
+ * the last. */
+const eai_option *options__row(const eai_option *table, size_t n, size_t i);
+/* The heading that the row stands under. */
+const char *options__group(const eai_option *o);
+/* True when a row before row i has its group, whose rows are then already out. */
+bool options__group_was_seen(const eai_option *table, size_t n, size_t i);
+/* "rank of the adapters, 1 to 256 [8]": the help, then what the table knows. */
+void options__describe(eai_strbuf *b, const eai_option *o);
 
 /* ---- Sources --------------------------------------------------------------------------------- */
 

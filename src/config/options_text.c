@@ -10,6 +10,7 @@
 #include <efficientai/alloc.h>
 
 #include "base/strbuf.h"
+#include "config/wrap.h"
 
 #include "base/banned.h"
 
@@ -67,7 +68,7 @@ const eai_option *eai_options_general(size_t i)
     return i < N_GENERAL ? &general_options[i] : NULL;
 }
 
-static const char *group_of(const eai_option *o)
+const char *options__group(const eai_option *o)
 {
     return o->group ? o->group : "Options";
 }
@@ -93,8 +94,7 @@ static void add_left(eai_strbuf *b, const eai_option *o)
         eai_strbuf_text(b, " VALUE");
 }
 
-/* "rank of the adapters, 1 to 256 [8]": the help, then what the table knows. */
-static void add_right(eai_strbuf *b, const eai_option *o)
+void options__describe(eai_strbuf *b, const eai_option *o)
 {
     char range[OPTIONS_RANGE_MAX];
 
@@ -115,40 +115,6 @@ static void add_right(eai_strbuf *b, const eai_option *o)
         eai_strbuf_text(b, " [on]");
 }
 
-/* Columns of a text: its characters, not its bytes. */
-static size_t columns(const char *s, size_t n)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < n; i++)
-        count += ((unsigned char)s[i] & 0xc0) != 0x80;
-    return count;
-}
-
-/* Words of `text` in lines of at most width - indent columns, all but the first line indented. */
-static void add_wrapped(eai_strbuf *b, const char *text, size_t indent, size_t width)
-{
-    size_t column = indent;
-
-    while (*text) {
-        size_t n = strcspn(text, " ");
-        size_t wide = columns(text, n);
-        if (column > indent && column + 1 + wide > width) {
-            eai_strbuf_char(b, '\n');
-            eai_strbuf_repeat(b, ' ', indent);
-            column = indent;
-        }
-        if (column > indent) {
-            eai_strbuf_char(b, ' ');
-            column++;
-        }
-        eai_strbuf_bytes(b, text, n);
-        column += wide;
-        text += n + strspn(text + n, " ");
-    }
-    eai_strbuf_char(b, '\n');
-}
-
 /* One row of the help. `left` and `right` are scratch. */
 static void add_row(eai_strbuf *b, const eai_option *o, size_t indent, size_t width,
                     eai_strbuf *left, eai_strbuf *right)
@@ -156,20 +122,18 @@ static void add_row(eai_strbuf *b, const eai_option *o, size_t indent, size_t wi
     eai_strbuf_clear(left);
     eai_strbuf_clear(right);
     add_left(left, o);
-    add_right(right, o);
-    size_t wide = columns(eai_strbuf_get(left), left->length);
+    options__describe(right, o);
+    size_t wide = wrap__columns(eai_strbuf_get(left), left->length);
     eai_strbuf_text(b, eai_strbuf_get(left));
     if (wide + 2 > indent) {
         eai_strbuf_char(b, '\n');
         wide = 0;
     }
     eai_strbuf_repeat(b, ' ', indent - wide);
-    add_wrapped(b, eai_strbuf_get(right), indent, width);
+    wrap__line(b, eai_strbuf_get(right), indent, width);
 }
 
-/* The rows of the help: those of the table, then the general ones that the table does not define.
- * Returns NULL behind the last. */
-static const eai_option *row_at(const eai_option *table, size_t n, size_t i)
+const eai_option *options__row(const eai_option *table, size_t n, size_t i)
 {
     if (i < n)
         return &table[i];
@@ -190,25 +154,24 @@ static size_t find_indent(const eai_option *table, size_t n, size_t width, eai_s
     size_t indent = 0;
     const eai_option *o;
 
-    for (size_t i = 0; (o = row_at(table, n, i)) != NULL; i++) {
+    for (size_t i = 0; (o = options__row(table, n, i)) != NULL; i++) {
         eai_strbuf_clear(left);
         add_left(left, o);
         if (left->status != EAI_OK)
             return 0;
-        size_t wide = columns(eai_strbuf_get(left), left->length) + 2;
+        size_t wide = wrap__columns(eai_strbuf_get(left), left->length) + 2;
         if (wide > indent && wide <= most)
             indent = wide;
     }
     return indent ? indent : most;
 }
 
-/* True when an earlier row has the same group, whose rows are then already out. */
-static bool group_was_seen(const eai_option *table, size_t n, size_t i)
+bool options__group_was_seen(const eai_option *table, size_t n, size_t i)
 {
-    const char *group = group_of(row_at(table, n, i));
+    const char *group = options__group(options__row(table, n, i));
 
     for (size_t j = 0; j < i; j++)
-        if (strcmp(group_of(row_at(table, n, j)), group) == 0)
+        if (strcmp(options__group(options__row(table, n, j)), group) == 0)
             return true;
     return false;
 }
@@ -226,13 +189,13 @@ char *eai_options_help(const eai_option *table, int width)
         n++;
     size_t indent = find_indent(table, n, wide, &left);
     bool ok = indent > 0;
-    for (size_t i = 0; ok && (o = row_at(table, n, i)) != NULL; i++) {
-        if (group_was_seen(table, n, i))
+    for (size_t i = 0; ok && (o = options__row(table, n, i)) != NULL; i++) {
+        if (options__group_was_seen(table, n, i))
             continue;
-        eai_strbuf_printf(&text, "%s%s:\n", i ? "\n" : "", group_of(o));
+        eai_strbuf_printf(&text, "%s%s:\n", i ? "\n" : "", options__group(o));
         const eai_option *member;
-        for (size_t j = i; ok && (member = row_at(table, n, j)) != NULL; j++) {
-            if (strcmp(group_of(member), group_of(o)) != 0)
+        for (size_t j = i; ok && (member = options__row(table, n, j)) != NULL; j++) {
+            if (strcmp(options__group(member), options__group(o)) != 0)
                 continue;
             add_row(&text, member, indent, wide, &left, &right); /* clears left and right first */
             ok = left.status == EAI_OK && right.status == EAI_OK;
@@ -312,7 +275,7 @@ static const char *describe(eai_arena *a, const eai_option *o)
 {
     eai_strbuf b = EAI_STRBUF_INIT(TEXT_MAX);
 
-    add_right(&b, o);
+    options__describe(&b, o);
     const char *text = b.status == EAI_OK ? eai_arena_strdup(a, eai_strbuf_get(&b)) : NULL;
     eai_strbuf_deinit(&b);
     return text;

@@ -8,7 +8,8 @@ A case is a folder tests/cli/CASE with
     stdout     what it must print; absent: nothing
     stderr     the same for standard error
     exit       its exit status; absent: 0
-    requires   optional: "model" (skip where the default model is absent) or names of programs in --bin
+    requires   optional: "model" (skip where the default model is absent), names of programs in --bin, or
+               "path:zsh" for programs on PATH
 
 In stdout and stderr, `*` stands for any text within a line, and a line `...` for any number of lines.
 --update writes what the commands print now; look at the difference before you commit it, and put the
@@ -18,6 +19,7 @@ import argparse
 import difflib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -77,6 +79,9 @@ def missing_requirement(args, case):
         if need == "model":
             if not os.access(os.environ.get("EFFICIENTAI_TEST_MODEL", ""), os.R_OK):
                 return "EFFICIENTAI_TEST_MODEL does not name the default model's file"
+        elif need.startswith("path:"):
+            if not shutil.which(need.removeprefix("path:")):
+                return f"{need.removeprefix('path:')} is not installed"
         elif not os.path.exists(os.path.join(args.bin, need)):
             return f"{need} was not built"
     return None

@@ -225,6 +225,65 @@ static void test_log_above_progress(void **state)
     behind(text, at, "warn  test: three\n");
 }
 
+static void print_wide_table(FILE *out)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_table *t = eai_table_create(3, "name|size>|what it is");
+    eai_table_row(t,
+                  (const char *[]){"smollm2", "98 MB", "a model of thirty layers and some more"});
+    eai_table_row(t, (const char *[]){"b", "1 MB", "short"});
+    assert_ok(eai_table_print(t, out, &err), &err);
+    eai_table_free(t);
+}
+
+static void print_narrow_table(FILE *out)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_table *t = eai_table_create(2, "a name of more than thirty columns|b");
+    eai_table_row(t, (const char *[]){"x", "some words"});
+    assert_ok(eai_table_print(t, out, &err), &err);
+    eai_table_free(t);
+}
+
+static void test_wide_table(void **state)
+{
+    (void)state;
+    setenv("COLUMNS", "40", 1);
+    char *text = capture(print_wide_table);
+    assert_string_equal(text, "name      size  what it is\n"
+                              "-------  -----  ------------------------\n"
+                              "smollm2  98 MB  a model of thirty layers\n"
+                              "                and some more\n"
+                              "b         1 MB  short\n");
+    free(text);
+    text = capture(print_narrow_table); /* no room to wrap in */
+    assert_non_null(strstr(text, "  some words\n"));
+    free(text);
+    unsetenv("COLUMNS"); /* a file or a pipe: a row is a line, whatever its length */
+    text = capture(print_wide_table);
+    assert_non_null(strstr(text, "  a model of thirty layers and some more\n"));
+    free(text);
+}
+
+static void print_text(FILE *out)
+{
+    eai_text_print(out, "some words that\nare printed", 2, 12);
+    eai_text_print(out, "as  it\nis", 0, 0);
+}
+
+static void test_text(void **state)
+{
+    (void)state;
+    char *text = capture(print_text);
+    assert_string_equal(text, "some words\n  that are\n  printed\nas  it\nis\n");
+    free(text);
+    eai_alloc_fail_at(1);
+    text = capture(print_text);
+    eai_alloc_fail_at(0);
+    assert_string_equal(text, "some words that\nare printed\nas  it\nis\n");
+    free(text);
+}
+
 static void test_no_progress(void **state)
 {
     (void)state;
@@ -248,6 +307,8 @@ int main(void)
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_table_without_memory),
+        cmocka_unit_test(test_wide_table),
+        cmocka_unit_test(test_text),
         cmocka_unit_test(test_progress_lines),
         cmocka_unit_test(test_progress_redrawn),
         cmocka_unit_test(test_log_above_progress),
