@@ -32,25 +32,24 @@ static const eai_option info_options[] = {
 typedef struct facts {
     char backend[256]; /* "cpu avx2, 2 threads, f32", or why there is none */
     char mlx[256];     /* the same of MLX */
-    char best[16];     /* the backend that `auto` takes */
-    char precision[16];
+    const char *best;  /* the backend that `auto` takes; static, as the precision */
+    const char *precision;
     int threads;
     bool has_mlx;
     char *cache;
 } facts;
 
-/* Opens a backend for what it says of itself; true when it is there. */
-static bool describe_backend(char *buf, size_t n, const char *name, facts *f)
+/* Opens a backend for what it says of itself. `best`: it is the one that `auto` takes. */
+static bool describe_backend(char *buf, size_t n, const char *name, bool best, facts *f)
 {
     eai_backend *b = NULL;
     eai_error why = EAI_ERROR_INIT;
 
     bool there = eai_backend_open(&b, name, NULL, &why) == EAI_OK;
     snprintf(buf, n, "%s%s", there ? "" : "none: ", there ? eai_backend_describe(b) : why.message);
-    if (there) {
-        snprintf(f->best, sizeof(f->best), "%s", eai_backend_name(b));
-        snprintf(f->precision, sizeof(f->precision), "%s",
-                 eai_precision_name(eai_backend_precision(b)));
+    if (there && best) {
+        f->best = name;
+        f->precision = eai_precision_name(eai_backend_precision(b));
         f->threads = eai_backend_threads(b);
     }
     eai_backend_close(b);
@@ -59,11 +58,9 @@ static bool describe_backend(char *buf, size_t n, const char *name, facts *f)
 
 static eai_status find_facts(facts *f, eai_error *err)
 {
-    char best[256];
-
-    describe_backend(f->backend, sizeof(f->backend), "cpu", f);
-    f->has_mlx = describe_backend(f->mlx, sizeof(f->mlx), "mlx", f);
-    describe_backend(best, sizeof(best), "auto", f); /* last: what it takes is what counts */
+    describe_backend(f->backend, sizeof(f->backend), "cpu", true, f);
+    f->has_mlx =
+        describe_backend(f->mlx, sizeof(f->mlx), "mlx", eai_hardware_get()->apple_silicon, f);
     return eai_fs_cache_dir(&f->cache, err);
 }
 
@@ -244,7 +241,7 @@ static eai_status run(const eai_command_context *ctx, const void *args, eai_erro
 {
     const info_args *a = args;
     const eai_hardware *h = eai_hardware_get();
-    facts f = {.cache = NULL};
+    facts f = {.best = "none", .precision = "none"};
     eai_status st = find_facts(&f, err);
     if (st == EAI_OK && a->json)
         st = print_json(&f, h, ctx->out, err);
