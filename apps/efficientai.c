@@ -32,18 +32,26 @@ static int fail(int code, const char *message)
 
 #define NAME_COLUMNS 22
 
+/* A name and what it is, wrapped at the width of the output. */
 static void print_row(const char *name, const char *summary, FILE *out)
 {
-    fprintf(out, "  %-*s %s\n", NAME_COLUMNS, name, summary);
+    int n = fprintf(out, "  %-*s ", NAME_COLUMNS, name);
+
+    eai_text_print(out, summary, n, eai_terminal_width(out));
 }
 
 /* A group with the names of its commands: "bench   how fast: gemm, train, generate, ops". */
 static void print_group(const eai_project *p, FILE *out)
 {
-    fprintf(out, "  %-*s %s: ", NAME_COLUMNS, p->name, p->summary);
-    for (const eai_command *k = p->commands; k->name; k++)
-        fprintf(out, "%s%s", k == p->commands ? "" : ", ", k->name);
-    fputc('\n', out);
+    char *text = eai_asprintf("%s:", p->summary);
+
+    for (const eai_command *k = p->commands; text && k->name; k++) {
+        char *longer = eai_asprintf("%s %s%s", text, k->name, k[1].name ? "," : "");
+        eai_free(text);
+        text = longer;
+    }
+    print_row(p->name, text ? text : p->summary, out);
+    eai_free(text);
 }
 
 /* What there is, in the order in which somebody new needs it; a page, not a book. */

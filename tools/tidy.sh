@@ -21,5 +21,5 @@ printf '%s\n' "$@" | xargs -P "$jobs" -n 1 "$tidy" --quiet -p "$build" \
 git ls-files -co --exclude-standard -- '*.sh' .ci/run | xargs shellcheck
 git ls-files -co --exclude-standard -- '*.md' '*.c' '*.h' '*.py' '*.sh' |
     grep -vE '^(tests|projects/[a-z-]*)/data/' |
-    xargs codespell --ignore-words-list=inout,dout,ot,nd,te,ans,fo,ba,hel,trian
+    xargs codespell --ignore-words-list=inout,dout,ot,nd,te,ans,fo,ba,hel,trian,nam
 echo "tidy: nothing found"

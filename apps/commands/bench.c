@@ -3,7 +3,6 @@
  * end. */
 #include "bench.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <efficientai/alloc.h>
@@ -13,6 +12,7 @@
 #include <efficientai/terminal.h>
 
 #include "catalog.h"
+#include "json_output.h"
 
 #include "base/banned.h"
 
@@ -155,12 +155,7 @@ static eai_status print_report(json_t *report, eai_bench_results *results, const
         return print_table(report, columns, out, err);
     }
     EAI_TRY(merge_results(report, results, err));
-    char *text = json_dumps(report, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    if (!text)
-        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
-    fprintf(out, "%s\n", text);
-    free(text); /* jansson's own memory */
-    return EAI_OK;
+    return json_output(json_incref(report), out, err);
 }
 
 eai_status bench_end(eai_status st, json_t *report, eai_bench_results *results,

@@ -2,11 +2,12 @@
 #include "bench.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <efficientai/alloc.h>
 #include <efficientai/terminal.h>
+
+#include "json_output.h"
 
 #include "base/banned.h"
 
@@ -211,12 +212,7 @@ static eai_status print_json(const job *j, eai_error *err)
                                   difference_to_json(a, eai_bench_comparison_at(a->comparison, i)));
     }
     eai_bench_facts_differ(j->before, j->after, add_fact, json_object_get(root, "machine_differs"));
-    char *text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
-    if (text)
-        fprintf(j->ctx->out, "%s\n", text);
-    json_decref(root);
-    free(text); /* jansson's own memory */
-    return text ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    return json_output(root, j->ctx->out, err);
 }
 
 /* ---- The gate -------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <efficientai/fs.h>
 
 #include "catalog.h"
+#include "json_output.h"
 
 #include "base/banned.h"
 
@@ -30,6 +31,7 @@ static eai_status take_operands(const char *const **out, const eai_command_conte
 
 typedef struct check_args {
     const char *project;
+    bool json;
 } check_args;
 
 static const eai_option check_options[] = {
@@ -40,6 +42,7 @@ static const eai_option check_options[] = {
      .default_value = "lora-finetuning-mlx",
      .value_name = "NAME",
      .help = "whose options the file is about"},
+    JSON_OPTION(check_args),
     {0},
 };
 
@@ -48,7 +51,27 @@ static void print_fault(void *ud, const char *message)
     fprintf(ud, "%s\n", message);
 }
 
-static eai_status check_file(const char *path, const eai_project *project,
+static void add_fault(void *ud, const char *message)
+{
+    json_array_append_new(ud, json_string(message));
+}
+
+/* What was found, as text or as JSON. */
+static eai_status report(const char *path, size_t n_faults, json_t *faults,
+                         const eai_command_context *ctx, eai_error *err)
+{
+    if (faults)
+        EAI_TRY(
+            json_output(json_pack("{s:s, s:O}", "file", path, "faults", faults), ctx->out, err));
+    else if (n_faults == 0)
+        fprintf(ctx->out, "%s: no fault\n", path);
+    if (n_faults == 0)
+        return EAI_OK;
+    return eai_error_set(err, EAI_ERR_ARGUMENT, "%zu fault%s in '%s'", n_faults,
+                         n_faults == 1 ? "" : "s", path);
+}
+
+static eai_status check_file(const char *path, const eai_project *project, json_t *faults,
                              const eai_command_context *ctx, eai_error *err)
 {
     size_t n_faults = 0;
@@ -63,14 +86,11 @@ static eai_status check_file(const char *path, const eai_project *project,
         commands[i] =
             (eai_options_command){project->commands[i].name, project->commands[i].options};
     eai_options_scope scope = {.project = project->name, .commands = commands};
-    eai_status st = eai_options_check_file(&n_faults, path, &scope, print_fault, ctx->out, err);
+    eai_status st =
+        eai_options_check_file(&n_faults, path, &scope, faults ? add_fault : print_fault,
+                               faults ? (void *)faults : (void *)ctx->out, err);
     eai_free(commands);
-    if (st == EAI_OK && n_faults > 0)
-        return eai_error_set(err, EAI_ERR_ARGUMENT, "%zu fault%s in '%s'", n_faults,
-                             n_faults == 1 ? "" : "s", path);
-    if (st == EAI_OK)
-        fprintf(ctx->out, "%s: no fault\n", path);
-    return st;
+    return st == EAI_OK ? report(path, n_faults, faults, ctx, err) : st;
 }
 
 static eai_status cmd_check(const eai_command_context *ctx, const void *args, eai_error *err)
@@ -81,7 +101,12 @@ static eai_status cmd_check(const eai_command_context *ctx, const void *args, ea
 
     EAI_TRY(take_operands(&operands, ctx, 1, "one FILE", err));
     EAI_TRY(catalog_open_project(&project, a->project, err));
-    return check_file(operands[0], project, ctx, err);
+    json_t *faults = a->json ? json_array() : NULL;
+    if (a->json && !faults)
+        return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    eai_status st = check_file(operands[0], project, faults, ctx, err);
+    json_decref(faults);
+    return st;
 }
 
 /* ---- template ----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@
 #include <efficientai/terminal.h>
 
 #include "catalog.h"
+#include "json_output.h"
 #include "places.h"
 
 #include "base/banned.h"
@@ -34,10 +35,7 @@ typedef struct doctor_args {
 } doctor_args;
 
 static const eai_option doctor_options[] = {
-    {.name = "json",
-     .type = EAI_OPT_FLAG,
-     .offset = offsetof(doctor_args, json),
-     .help = "one JSON object on one line"},
+    JSON_OPTION(doctor_args),
     {0},
 };
 
@@ -259,12 +257,7 @@ static eai_status print_json(const finding *findings, const char *install, FILE 
                                               state_names[state_of(&checks[i], &findings[i])],
                                               "detail", findings[i].detail));
     json_t *root = json_pack("{s:o, s:s?}", "checks", list, "install", install);
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-    if (text)
-        fprintf(out, "%s\n", text);
-    json_decref(root);
-    free(text); /* jansson's own memory */
-    return text ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    return json_output(root, out, err);
 }
 
 static eai_status run(const eai_command_context *ctx, const void *args, eai_error *err)
@@ -288,7 +281,7 @@ static eai_status run(const eai_command_context *ctx, const void *args, eai_erro
     eai_free(install);
     if (st == EAI_OK && n_missing > 0)
         return eai_error_set(err, EAI_ERR_NOT_FOUND, "%zu of %zu needed parts are missing",
-                             n_missing, N_CHECKS);
+                             n_missing, n_needed);
     return st;
 }
 

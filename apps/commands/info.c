@@ -1,7 +1,6 @@
 /* `efficientai info`: what this machine offers, and what the toolkit makes of it. The first thing
  * to ask for in a report about a problem. */
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -13,6 +12,7 @@
 #include <efficientai/terminal.h>
 
 #include "catalog.h"
+#include "json_output.h"
 
 #include "base/banned.h"
 
@@ -21,10 +21,7 @@ typedef struct info_args {
 } info_args;
 
 static const eai_option info_options[] = {
-    {.name = "json",
-     .type = EAI_OPT_FLAG,
-     .offset = offsetof(info_args, json),
-     .help = "one JSON object on one line"},
+    JSON_OPTION(info_args),
     {0},
 };
 
@@ -142,12 +139,7 @@ static eai_status print_json(const facts *f, const eai_hardware *h, FILE *out, e
         if (eai_hardware_thermal() != EAI_THERMAL_UNKNOWN)
             add_text(root, "thermal", eai_thermal_name(eai_hardware_thermal()));
     }
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-    if (text)
-        fprintf(out, "%s\n", text);
-    json_decref(root);
-    free(text); /* jansson's own memory */
-    return text ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    return json_output(root, out, err);
 }
 
 /* ---- Text --------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
  * include/efficientai/log_search.h. */
 #include <math.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,6 +12,7 @@
 #include <efficientai/terminal.h>
 
 #include "catalog.h"
+#include "json_output.h"
 
 #include "base/banned.h"
 
@@ -279,10 +279,7 @@ typedef struct stats_args {
 
 static const eai_option stats_options[] = {
     FILE_OPTION(stats_args),
-    {.name = "json",
-     .type = EAI_OPT_FLAG,
-     .offset = offsetof(stats_args, json),
-     .help = "one JSON object on one line"},
+    JSON_OPTION(stats_args),
     {0},
 };
 
@@ -358,12 +355,7 @@ static eai_status print_stats_json(const stats *s, eai_log_totals t, FILE *out, 
                              (json_int_t)t.n_lines, "broken", (json_int_t)t.n_broken, "first",
                              s->first[0] ? s->first : NULL, "last", s->last[0] ? s->last : NULL,
                              "levels", levels, "modules", s->modules, "runs", s->runs);
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-    if (text)
-        fprintf(out, "%s\n", text);
-    free(text); /* jansson's own memory */
-    json_decref(root);
-    return text ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    return json_output(root, out, err);
 }
 
 static eai_status run_stats(const eai_command_context *ctx, const void *args, eai_error *err)

@@ -1,6 +1,5 @@
 /* `efficientai models list | get | path | check`: models by name, see include/efficientai/hub.h. */
 #include <stddef.h>
-#include <stdlib.h>
 
 #include <jansson.h>
 
@@ -9,6 +8,7 @@
 #include <efficientai/terminal.h>
 
 #include "catalog.h"
+#include "json_output.h"
 
 #include "base/banned.h"
 
@@ -48,10 +48,7 @@ typedef struct list_args {
 } list_args;
 
 static const eai_option list_options[] = {
-    {.name = "json",
-     .type = EAI_OPT_FLAG,
-     .offset = offsetof(list_args, json),
-     .help = "one JSON object on one line"},
+    JSON_OPTION(list_args),
     {0},
 };
 
@@ -74,7 +71,6 @@ static json_t *cached_to_json(const eai_hub_cached *c)
 static eai_status print_json(FILE *out, const eai_hub_cache *cache, eai_error *err)
 {
     eai_status st = EAI_OK;
-    char *text = NULL;
     json_t *root = json_pack("{s:[]}", "models");
     json_t *list = json_object_get(root, "models");
     for (size_t i = 0; st == EAI_OK && i < eai_hub_count(); i++) {
@@ -88,13 +84,10 @@ static eai_status print_json(FILE *out, const eai_hub_cache *cache, eai_error *e
         json_array_append_new(list, cached_to_json(eai_hub_cache_at(cache, i)));
     if (st != EAI_OK)
         goto done;
-    text = json_dumps(root, JSON_COMPACT);
-    if (text && json_array_size(list) == eai_hub_count() + eai_hub_cache_count(cache))
-        fprintf(out, "%s\n", text);
-    else
-        st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for the list of models");
+    if (json_array_size(list) == eai_hub_count() + eai_hub_cache_count(cache))
+        return json_output(root, out, err);
+    st = eai_error_set(err, EAI_ERR_NOMEM, "no memory for the list of models");
 done:
-    free(text); /* jansson's own memory */
     json_decref(root);
     return st;
 }

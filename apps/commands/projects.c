@@ -3,7 +3,6 @@
  * not built. */
 #include <dirent.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -13,6 +12,7 @@
 #include <efficientai/terminal.h>
 
 #include "catalog.h"
+#include "json_output.h"
 #include "places.h"
 
 #include "base/banned.h"
@@ -22,10 +22,7 @@ typedef struct projects_args {
 } projects_args;
 
 static const eai_option projects_options[] = {
-    {.name = "json",
-     .type = EAI_OPT_FLAG,
-     .offset = offsetof(projects_args, json),
-     .help = "one JSON object on one line"},
+    JSON_OPTION(projects_args),
     {0},
 };
 
@@ -117,14 +114,7 @@ static eai_status add_to_json(void *ud, const row *r, eai_error *err)
 /* Prints {"KEY": value} and releases the value. */
 static eai_status print_json(const char *key, json_t *value, FILE *out, eai_error *err)
 {
-    json_t *root = value ? json_pack("{s:o}", key, value) : NULL;
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-
-    if (text)
-        fprintf(out, "%s\n", text);
-    json_decref(root);
-    free(text); /* jansson's own memory */
-    return text ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the list");
+    return json_output(value ? json_pack("{s:o}", key, value) : NULL, out, err);
 }
 
 static eai_status list_projects(const projects_args *a, const eai_command_context *ctx,
@@ -144,8 +134,8 @@ static eai_status list_projects(const projects_args *a, const eai_command_contex
         st = eai_table_print(t, ctx->out, err);
     eai_table_free(t);
     if (st == EAI_OK)
-        fputs("\n'efficientai projects NAME' shows one, 'efficientai new-project NAME' begins "
-              "another.\n",
+        fputs("\n'efficientai projects NAME' shows one, 'efficientai new-project NAME'\n"
+              "begins another.\n",
               ctx->out);
     return st;
 }

@@ -98,7 +98,7 @@ typedef struct eai_plot {
  * at all. EAI_ERR_ARGUMENT for another ending, a size that is not allowed or a plot without any
  * value; EAI_ERR_LIMIT for more series, names, cells or bytes than are allowed (a heat map has at
  * most 1024 x 1024 cells, bars at most 10,000 names, a file 256 MiB), and for a line whose x goes
- * to and fro more than 200,000 times. A PDF says that it was made at $SOURCE_DATE_EPOCH, or in
+ * back and forth more than 200,000 times. A PDF says that it was made at $SOURCE_DATE_EPOCH, or in
  * 1970. */
 EAI_API EAI_CHECKED eai_status eai_plot_write(const eai_plot *plot, const char *path,
                                               eai_error *err);

@@ -139,7 +139,7 @@ static void add_socket(int64_t ids[SOCKETS_MAX], int *n, int64_t id)
 /* A CPU is a core when it is the first of those that share one. */
 static void detect_topology(eai_hardware *h, const char *root)
 {
-    int64_t sockets[SOCKETS_MAX];
+    int64_t sockets[SOCKETS_MAX] = {0};
     static const char folder[] = "/sys/devices/system/cpu";
     int *cpus = eai_alloc_array(CPUS_MAX, sizeof(*cpus));
     size_t n = cpus ? machine__list_numbers(cpus, CPUS_MAX, root, folder, "cpu") : 0;

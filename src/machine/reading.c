@@ -69,20 +69,34 @@ static void read_ticks(machine_reading *r, const char *root)
         fclose(f);
 }
 
-/* utime and stime of /proc/self/stat, behind the name, which may hold anything. */
+/* utime and stime are the 12th and 13th word behind the name, which may hold anything. Their sum in
+ * ticks; -1: the line is no such line. */
+static double parse_process_ticks(const char *line)
+{
+    const char *at = strrchr(line, ')');
+    double sum = 0;
+
+    for (int word = 1; at && word <= 13; word++) {
+        at = strchr(at + 1, ' ');
+        if (!at || word < 12)
+            continue;
+        char *end;
+        unsigned long long ticks = strtoull(at + 1, &end, 10);
+        if (end == at + 1)
+            return -1;
+        sum += (double)ticks;
+    }
+    return at ? sum : -1;
+}
+
 static void read_process(machine_reading *r, const char *root)
 {
     char line[LINE_BYTES];
-    unsigned long long user;
-    unsigned long long system;
     int64_t kilobytes;
     if (machine__read_text(line, sizeof(line), root, "/proc/self/stat")) {
-        const char *at = strrchr(line, ')');
-        long ticks = sysconf(_SC_CLK_TCK);
-        if (at && ticks > 0 &&
-            sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
-                   &system) == 2)
-            r->value[EAI_METRIC_PROCESS_LOAD] = (double)(user + system) / (double)ticks;
+        long a_second = sysconf(_SC_CLK_TCK);
+        double ticks = parse_process_ticks(line);
+        set(r, EAI_METRIC_PROCESS_LOAD, a_second > 0 && ticks >= 0, ticks / (double)a_second);
     }
     FILE *f = machine__open(root, "/proc/self/status");
     if (machine__find_number(&kilobytes, f, "VmRSS"))
@@ -178,11 +192,13 @@ static void read_pressure(machine_reading *r, FILE *f, eai_metric some, eai_metr
 {
     char line[LINE_BYTES];
     while (f && fgets(line, sizeof(line), f)) {
-        double percent;
-        if (sscanf(line, "some avg10=%lf", &percent) == 1)
-            r->value[some] = percent;
-        else if (full < EAI_METRIC_COUNT && sscanf(line, "full avg10=%lf", &percent) == 1)
-            r->value[full] = percent;
+        char *end;
+        bool is_full = strncmp(line, "full avg10=", 11) == 0;
+        if (!is_full && strncmp(line, "some avg10=", 11) != 0)
+            continue;
+        double percent = strtod(line + 11, &end);
+        if (end != line + 11 && (!is_full || full < EAI_METRIC_COUNT))
+            set(r, is_full ? full : some, isfinite(percent), percent);
     }
     if (f)
         fclose(f);

@@ -56,8 +56,8 @@ static void include_zero(plot_axis *a)
         plot__include(a, 0);
 }
 
-/* A line that goes to and fro over the whole figure cannot be thinned: it is counted how often it
- * comes to another of a thousand columns. */
+/* A line that goes back and forth over the whole figure cannot be thinned: it is counted how often
+ * it comes to another of a thousand columns. */
 static eai_status check_turns(const plot_figure *f, size_t k, eai_error *err)
 {
     const eai_plot_series *s = &f->plot->series[k];
@@ -74,8 +74,8 @@ static eai_status check_turns(const plot_figure *f, size_t k, eai_error *err)
     if (n > MAX_TURNS)
         return eai_error_set(
             err, EAI_ERR_LIMIT,
-            "series %zu: the x of its %zu points are in no order; a line may go to "
-            "and fro %d times (sort them, or scatter them)",
+            "series %zu: the x of its %zu points are in no order; a line may go back "
+            "and forth %d times (sort them, or scatter them)",
             k + 1, s->n, MAX_TURNS);
     return EAI_OK;
 }

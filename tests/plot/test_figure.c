@@ -233,7 +233,7 @@ static void test_lightness(void **state)
     }
 }
 
-/* In order a line may have any number of points; to and fro it may not. */
+/* In order a line may have any number of points; back and forth it may not. */
 static void test_turns(void **state)
 {
     (void)state;
