@@ -1,16 +1,16 @@
 #!/bin/sh
 # Makes docs/recording.svg, the terminal recording that README.md shows: tools/recording.sh, after `make build`.
 #
-# Needs termtosvg (`pip install termtosvg`), which draws what a terminal of 88 columns shows while this same script,
+# Needs a terminal and termtosvg (`pip install termtosvg setuptools`), which draws what a terminal of 112 columns shows while this same script,
 # called with --play, types commands. Look at the picture before you commit it.
 set -eu
 cd "$(dirname "$0")/.."
 
 if [ "${1:-}" != --play ]; then
+    [ -t 0 ] || { echo "recording: no terminal here" >&2; exit 1; }
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
-    termtosvg "$scratch/recording.svg" -g 88x26 -t window_frame_js -M 2500 -c "sh tools/recording.sh --play" 2>/dev/null ||
-        termtosvg "$scratch/recording.svg" -g 88x26 -M 2500 -c "sh tools/recording.sh --play"
+    termtosvg "$scratch/recording.svg" -g 112x28 -t window_frame -M 2500 -c "sh tools/recording.sh --play"
     mv "$scratch/recording.svg" docs/recording.svg
     exit
 fi
@@ -25,12 +25,10 @@ cd "$folder"
 
 # Prints the words as somebody types them, then runs them.
 type_and_run() {
-    printf '\033[1;32m$\033[0m '
-    printf '%s' "$1" | while IFS= read -r line; do
-        printf '%s' "$line" | fold -w 3 | while IFS= read -r part; do
-            printf '%s' "$part"
-            sleep 0.05
-        done
+    printf '$ '
+    printf '%s\n' "$1" | fold -w 3 | while IFS= read -r part; do
+        printf '%s' "$part"
+        sleep 0.05
     done
     printf '\n'
     sh -c "$1" || true
