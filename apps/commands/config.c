@@ -1,11 +1,12 @@
-/* `efficientai config check | template | convert`: configuration files of the projects, see
- * include/efficientai/options.h for what they say. */
+/* `efficientai config check | profiles | template | convert`: configuration files of the projects,
+ * see include/efficientai/options.h for what they say. */
 #include <stddef.h>
 #include <string.h>
 
 #include <efficientai/alloc.h>
 #include <efficientai/document.h>
 #include <efficientai/fs.h>
+#include <efficientai/terminal.h>
 
 #include "catalog.h"
 #include "json_output.h"
@@ -106,6 +107,77 @@ static eai_status cmd_check(const eai_command_context *ctx, const void *args, ea
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
     eai_status st = check_file(operands[0], project, faults, ctx, err);
     json_decref(faults);
+    return st;
+}
+
+/* ---- profiles ----------------------------------------------------------------------------------
+ */
+
+typedef struct profiles_args {
+    bool json;
+} profiles_args;
+
+static const eai_option profiles_options[] = {JSON_OPTION(profiles_args), {0}};
+
+/* "base, more": a name or a list of names. New memory. */
+static char *names_of(const eai_value *inherits)
+{
+    const eai_value *v = inherits && inherits->kind == EAI_VALUE_ARRAY ? inherits->first : inherits;
+    char *text = eai_strdup("");
+
+    for (; v && text; v = inherits == v ? NULL : v->next) {
+        char *longer = eai_asprintf("%s%s%s", text, *text ? ", " : "",
+                                    v->kind == EAI_VALUE_TEXT ? v->text : "?");
+        eai_free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static eai_status print_profiles(const eai_value *profiles, const char *chosen, FILE *out,
+                                 eai_error *err)
+{
+    eai_table *t = eai_table_create(3, "profile|inherits|");
+
+    for (const eai_value *v = profiles ? profiles->first : NULL; v; v = v->next) {
+        char *inherits = names_of(eai_value_find(v, "inherits"));
+        bool counts = chosen && strcmp(v->key, chosen) == 0;
+        eai_table_row(t,
+                      (const char *[]){v->key, inherits ? inherits : "", counts ? "default" : ""});
+        eai_free(inherits);
+    }
+    eai_status st = eai_table_print(t, out, err);
+    eai_table_free(t);
+    return st;
+}
+
+static json_t *profiles_to_json(const eai_value *profiles, const char *chosen)
+{
+    json_t *list = json_array();
+
+    for (const eai_value *v = profiles ? profiles->first : NULL; v; v = v->next) {
+        char *inherits = names_of(eai_value_find(v, "inherits"));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "name", v->key, "inherits",
+                                              inherits ? inherits : "", "line", v->line));
+        eai_free(inherits);
+    }
+    return json_pack("{s:o, s:s?}", "profiles", list, "default", chosen);
+}
+
+static eai_status cmd_profiles(const eai_command_context *ctx, const void *args, eai_error *err)
+{
+    const profiles_args *a = args;
+    const char *const *operands;
+    eai_document *d = NULL;
+
+    EAI_TRY(take_operands(&operands, ctx, 1, "one FILE", err));
+    EAI_TRY(eai_document_load(&d, operands[0], MAX_BYTES, err));
+    const eai_value *profiles = eai_value_find(eai_document_root(d), "profiles");
+    const eai_value *chosen = eai_value_find(eai_document_root(d), "default-profile");
+    const char *name = chosen && chosen->kind == EAI_VALUE_TEXT ? chosen->text : NULL;
+    eai_status st = a->json ? json_output(profiles_to_json(profiles, name), ctx->out, err)
+                            : print_profiles(profiles, name, ctx->out, err);
+    eai_document_free(d);
     return st;
 }
 
@@ -218,6 +290,8 @@ static const eai_command commands[] = {
     {"check", "name every fault of a configuration file", check_options, sizeof(check_args),
      cmd_check, "FILE",
      "Each of the file's profiles is checked, with the options of every command of the project."},
+    {"profiles", "the profiles of a configuration file", profiles_options, sizeof(profiles_args),
+     cmd_profiles, "FILE", NULL},
     {"template", "a configuration file with every option of a command, its default and its meaning",
      template_options, sizeof(format_args), cmd_template, "PROJECT:COMMAND", NULL},
     {"convert", "rewrite a file as JSON, YAML or TOML", convert_options, sizeof(format_args),

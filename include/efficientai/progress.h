@@ -29,7 +29,8 @@ typedef struct eai_progress eai_progress;
 EAI_API eai_progress *eai_progress_create(FILE *out, bool live, const char *label, const char *unit,
                                           uint64_t total);
 
-/* `done` units are finished; fmt (may be NULL) describes where we are. */
+/* `done` units are finished; fmt (may be NULL) describes where we are. The line has a rate, "3.8
+ * row/s", unless that tells one ("412 tokens/s"). */
 EAI_API void eai_progress_update(eai_progress *p, uint64_t done, const char *fmt, ...)
     EAI_PRINTF(3, 4);
 

@@ -26,6 +26,7 @@ const eai_option evaluate_options[] = {
      .offset = ARG(seq_len),
      .default_value = "1024",
      .value_name = "N",
+     .unit = "tokens",
      .help = "longer rows are cut",
      .min = 8,
      .max = 131072},

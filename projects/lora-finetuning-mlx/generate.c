@@ -35,6 +35,7 @@ const eai_option generate_options[] = {
      .offset = ARG(max_tokens),
      .default_value = "256",
      .value_name = "N",
+     .unit = "tokens",
      .help = "length of the answer",
      .min = 1,
      .max = 1e6},

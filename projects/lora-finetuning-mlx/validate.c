@@ -22,6 +22,7 @@ const eai_option validate_options[] = {
      .offset = ARG(seq_len),
      .default_value = "512",
      .value_name = "N",
+     .unit = "tokens",
      .help = "longer rows would be cut",
      .min = 8,
      .max = 131072},

@@ -59,21 +59,29 @@ static eai_status time_runs(eai_sample *out, const runner *r, const eai_measure_
     return st;
 }
 
-static eai_status take_sample(eai_sample *out, const runner *r, const eai_measure_opts *o,
-                              eai_error *err)
+static eai_status run_once(eai_sample *out, const runner *r, const eai_measure_opts *o,
+                           eai_error *err)
 {
     const eai_measure_case *c = r->what;
-    *out = eai_sample_unknown();
     if (is_cancelled(o))
-        return eai_error_set(err, EAI_ERR_CANCELLED, "interrupted while '%.200s' was measured",
-                             c->name);
+        return EAI_ERR_CANCELLED;
     if (c->prepare)
         EAI_TRY(c->prepare(c->ud, err));
     EAI_TRY(c->measure ? c->measure(out, c->ud, err) : time_runs(out, r, o, err));
-    if (c->conclude)
-        EAI_TRY(c->conclude(c->ud, err));
+    return c->conclude ? c->conclude(c->ud, err) : EAI_OK;
+}
+
+static eai_status take_sample(eai_sample *out, const runner *r, const eai_measure_opts *o,
+                              eai_error *err)
+{
+    const char *name = r->what->name;
+    *out = eai_sample_unknown();
+    eai_status st = run_once(out, r, o, err);
+    if (st == EAI_ERR_CANCELLED) /* whatever noticed it first */
+        return eai_error_set(err, st, "interrupted while '%.200s' was measured", name);
+    EAI_TRY(st);
     if (!(out->values[EAI_METRIC_SECONDS] >= 0))
-        return eai_error_set(err, EAI_ERR_NUMERIC, "'%.200s' told no time of a run", c->name);
+        return eai_error_set(err, EAI_ERR_NUMERIC, "'%.200s' told no time of a run", name);
     return EAI_OK;
 }
 

@@ -98,6 +98,23 @@ static void format_time(char *buf, size_t n, const eai_progress *p, double now, 
     }
 }
 
+/* "34.1 MB/s" or "3.8 row/s" since the beginning; "" when unknown, or where the detail tells a rate
+ * of its own ("412 tokens/s"). */
+static void format_rate(char *buf, size_t n, const eai_progress *p, double now)
+{
+    char text[32];
+    double elapsed = now - p->started;
+    double rate = elapsed > 0 ? (double)(p->done - p->first_done) / elapsed : 0;
+
+    buf[0] = '\0';
+    if (rate <= 0 || elapsed < 0.5 || strstr(p->detail, "/s"))
+        return;
+    if (strcmp(p->unit, "B") == 0)
+        snprintf(buf, n, "  %s/s", eai_format_bytes(text, sizeof(text), (uint64_t)rate));
+    else
+        snprintf(buf, n, rate < 100 ? "  %.2g %s/s" : "  %.0f %s/s", rate, p->unit);
+}
+
 static void format_bar(char *buf, const eai_progress *p)
 {
     double part = p->total ? (double)p->done / (double)p->total : 0;
@@ -137,13 +154,15 @@ static void draw(eai_progress *p, bool at_end)
     char line[LINE_BYTES];
     char bar[BAR_CELLS + 8] = "";
     char count[80];
+    char rate[48];
     char left[48];
     format_count(count, sizeof(count), p);
     format_time(left, sizeof(left), p, now, at_end);
     if (p->live && p->total)
         format_bar(bar, p);
-    int n = snprintf(line, sizeof(line), "%s  %s%s%s%s%s%s", p->label, bar, count,
-                     p->detail[0] ? "  " : "", p->detail, left[0] ? "  " : "", left);
+    format_rate(rate, sizeof(rate), p, now);
+    int n = snprintf(line, sizeof(line), "%s  %s%s%s%s%s%s%s", p->label, bar, count,
+                     p->detail[0] ? "  " : "", p->detail, rate, left[0] ? "  " : "", left);
     if (n < 0)
         return;
     if (p->live) {

@@ -234,12 +234,15 @@ static void print_blanks(FILE *out, size_t n)
         fputc(' ', out);
 }
 
-/* The last column is not padded, so that no line ends in blanks; wrapped at `width`, unless 0. */
+/* The last column that has text is not padded, so that no line ends in blanks; wrapped at `width`,
+ * unless 0. */
 static void print_row(const eai_table *t, const size_t *widths, char *const *row, int width,
                       FILE *out)
 {
     size_t last = t->n_columns - 1;
     size_t column = 0;
+    while (last > 0 && row[last][0] == '\0')
+        last--;
     for (size_t i = 0; i < last; i++) {
         size_t blanks = widths[i] - eai_text_columns(row[i]);
         print_blanks(out, t->right[i] ? blanks : 0);

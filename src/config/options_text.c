@@ -94,6 +94,12 @@ static void add_left(eai_strbuf *b, const eai_option *o)
         eai_strbuf_text(b, " VALUE");
 }
 
+/* "[256 tokens]"; of 0 and 1 the unit says little. */
+static bool has_unit(const eai_option *o)
+{
+    return o->unit && strcmp(o->default_value, "0") != 0 && strcmp(o->default_value, "1") != 0;
+}
+
 void options__describe(eai_strbuf *b, const eai_option *o)
 {
     char range[OPTIONS_RANGE_MAX];
@@ -109,8 +115,8 @@ void options__describe(eai_strbuf *b, const eai_option *o)
     if (o->required)
         eai_strbuf_text(b, " (required)");
     else if (o->default_value && o->default_value[0] && o->type != EAI_OPT_FLAG)
-        eai_strbuf_printf(b, " [%s%s%s]", o->default_value, o->unit ? " " : "",
-                          o->unit ? o->unit : "");
+        eai_strbuf_printf(b, " [%s%s%s]", o->default_value, has_unit(o) ? " " : "",
+                          has_unit(o) ? o->unit : "");
     else if (o->type == EAI_OPT_FLAG && is_true(o->default_value))
         eai_strbuf_text(b, " [on]");
 }

@@ -115,7 +115,7 @@ static void test_table(void **state)
     assert_string_equal(text, "name       size  what\n"
                               "--------  -----  -----\n"
                               "a             9  first\n"
-                              "longer \xc3\xa4  10000  \n");
+                              "longer \xc3\xa4  10000\n");
     free(text);
 }
 
