@@ -194,6 +194,8 @@ static void print_system(const eai_hardware *h, FILE *out)
 /* What the defaults come to here, and what else is worth trying. */
 static void print_optimal(const facts *f, const eai_hardware *h, FILE *out)
 {
+    if (f->threads == 0) /* no backend opens: its line above says why */
+        return;
     fprintf(out, "optimal   --backend %s --dtype %s --threads %d (what `auto` and 0 take)\n",
             f->best, f->precision, f->threads);
     if (has_int8(h) && strcmp(f->best, "cpu") == 0)
