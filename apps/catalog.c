@@ -23,7 +23,7 @@ const eai_command *const core_commands[] = {
 };
 
 const eai_project *const core_groups[] = {
-    &group_models, &group_bench, &group_config, &group_logs, NULL,
+    &group_models, &group_bench, &group_config, &group_files, &group_logs, NULL,
 };
 
 const eai_option program_options[] = {

@@ -22,6 +22,7 @@ extern const eai_command command_test;
 extern const eai_command command_tokenize;
 extern const eai_project group_bench;
 extern const eai_project group_config;
+extern const eai_project group_files;
 extern const eai_project group_logs;
 extern const eai_project group_models;
 
