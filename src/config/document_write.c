@@ -184,6 +184,22 @@ static void add_key(eai_strbuf *b, const eai_value *v)
         add_text(b, v->key, v->key_length);
 }
 
+/* "key:". One of more than 1024 characters must announce itself (YAML 1.2, chapter 7.4.2). */
+static void add_yaml_key(eai_strbuf *b, const eai_value *v, size_t depth)
+{
+    size_t before = b->length;
+
+    add_key(b, v);
+    if (b->length - before > 1000 && b->status == EAI_OK) {
+        b->length = before;
+        eai_strbuf_text(b, "? ");
+        add_key(b, v);
+        eai_strbuf_char(b, '\n');
+        eai_strbuf_repeat(b, ' ', 2 * depth);
+    }
+    eai_strbuf_char(b, ':');
+}
+
 /* Children of a table or list, each on lines of its own. The first one goes on with the line that
  * is there when `started`. */
 static void add_yaml_block(eai_strbuf *b, const eai_value *v, size_t depth, bool started)
@@ -192,12 +208,10 @@ static void add_yaml_block(eai_strbuf *b, const eai_value *v, size_t depth, bool
         if (!started)
             eai_strbuf_repeat(b, ' ', 2 * depth);
         started = false;
-        if (v->kind == EAI_VALUE_TABLE) {
-            add_key(b, child);
-            eai_strbuf_char(b, ':');
-        } else {
+        if (v->kind == EAI_VALUE_TABLE)
+            add_yaml_key(b, child, depth);
+        else
             eai_strbuf_char(b, '-');
-        }
         if (has_children(child) && child->first) {
             bool in_line = v->kind == EAI_VALUE_ARRAY;
             eai_strbuf_char(b, in_line ? ' ' : '\n');

@@ -233,6 +233,29 @@ static void test_write_hard_texts(void **state)
     eai_document_free(d);
 }
 
+/* A key too long for "key: value" in YAML, with values of each kind behind it. */
+static void test_write_long_keys(void **state)
+{
+    char text[3 * 2100];
+    char key[2001];
+    (void)state;
+
+    memset(key, 'k', 2000);
+    key[2000] = '\0';
+    snprintf(text, sizeof(text), "%s = 1\n[a.%s]\nb = [{%s = 2}]\n", key, key, key);
+    eai_document *d = parse(text, EAI_DOCUMENT_TOML);
+    char *yaml = eai_value_to_text(eai_document_root(d), EAI_DOCUMENT_YAML);
+    eai_document *again = parse(yaml, EAI_DOCUMENT_YAML);
+    char *toml = eai_value_to_text(eai_document_root(again), EAI_DOCUMENT_TOML);
+    char *first = eai_value_to_text(eai_document_root(d), EAI_DOCUMENT_TOML);
+    assert_string_equal(toml, first);
+    eai_free(yaml);
+    eai_free(toml);
+    eai_free(first);
+    eai_document_free(d);
+    eai_document_free(again);
+}
+
 static char *folder;
 
 static void test_load(void **state)
@@ -306,10 +329,11 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_tree), cmocka_unit_test(test_yaml),
-        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_write),     cmocka_unit_test(test_write_hard_texts),
-        cmocka_unit_test(test_load),      cmocka_unit_test(test_torture),
+        cmocka_unit_test(test_same_tree),       cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_write),           cmocka_unit_test(test_write_hard_texts),
+        cmocka_unit_test(test_write_long_keys), cmocka_unit_test(test_load),
+        cmocka_unit_test(test_torture),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

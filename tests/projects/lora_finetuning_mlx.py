@@ -205,7 +205,7 @@ def case_full_disk():
                                 ("30m", "adapter_model.safetensors", {"checkpoint/state.safetensors"})]:
         subprocess.run([*mount, f"size={size}", "none", disk], check=True)
         try:
-            refused(run("train", "--data", folder, "--output", disk / "out", *QUICK), 1, broken, "No space")
+            refused(run("train", "--data", folder, "--output", disk / "out", *QUICK), 1, broken, " are free on ")
             assert set(files_in(disk / "out")) == whole, (size, set(files_in(disk / "out")))
         finally:
             subprocess.run(["umount", disk], check=True)
@@ -213,7 +213,7 @@ def case_full_disk():
     try:
         assert run("train", "--data", folder, "--output", disk / "out", *QUICK).returncode == 0
         before = files_in(disk / "out")
-        refused(run("train", "--data", folder, "--output", disk / "out", *QUICK, "--seed", 9), 1, "No space")
+        refused(run("train", "--data", folder, "--output", disk / "out", *QUICK, "--seed", 9), 1, " are free on ")
         assert files_in(disk / "out") == before
     finally:
         subprocess.run(["umount", disk], check=True)
