@@ -35,6 +35,7 @@ typedef struct reader {
     toml_text in;
     int section; /* the header or inline table that dotted keys are read under */
     int n_sections;
+    int depth;                       /* levels of the table that the last header opened */
     table_note *notes[N_NOTE_LISTS]; /* by the table's address */
 } reader;
 
@@ -270,8 +271,10 @@ static eai_status enter(eai_value **out, reader *r, eai_value *child, const key_
 {
     bool elements = child->kind == EAI_VALUE_ARRAY && state_of(r, child) == ELEMENT;
 
-    if (elements)
+    if (elements) {
         child = child->last;
+        r->depth++;
+    }
     if (child->kind != EAI_VALUE_TABLE || state_of(r, child) == CLOSED)
         return document__fail(r->in.d, key->at[i],
                               "'%s' is no table that can be added to: it is there since line %d",
@@ -284,6 +287,7 @@ static eai_status walk_header(eai_value **out, reader *r, const key_path *key)
 {
     eai_value *table = &r->in.d->root;
 
+    r->depth = (int)key->n;
     for (size_t i = 0; i + 1 < key->n; i++) {
         eai_value *child = document__find(r->in.d, table, key->parts[i]);
         if (child)
@@ -346,6 +350,9 @@ static eai_status read_header(eai_value **table, reader *r)
         return toml__unexpected(in, element ? "']]' behind the name" : "']' behind the name");
     r->section = ++r->n_sections;
     EAI_TRY(walk_header(&parent, r, &key));
+    r->depth += element;
+    if (r->depth > DOCUMENT_MAX_DEPTH)
+        return document__fail(in->d, in->at, "more than %d levels", DOCUMENT_MAX_DEPTH);
     return element ? open_element(table, r, parent, &key) : open_table(table, r, parent, &key);
 }
 
@@ -357,7 +364,7 @@ static eai_status read_line(eai_value **table, reader *r)
     if (in->p < in->end && *in->p == '[')
         EAI_TRY(read_header(table, r));
     else if (in->p < in->end && *in->p != '#' && *in->p != '\n' && *in->p != '\r')
-        EAI_TRY(read_pair(r, *table, 1));
+        EAI_TRY(read_pair(r, *table, r->depth + 1));
     toml__skip_blanks(in);
     if (in->p < in->end && *in->p == '#')
         EAI_TRY(toml__skip_comment(in));

@@ -233,6 +233,33 @@ static void test_write_hard_texts(void **state)
     eai_document_free(d);
 }
 
+static void append(char *text, size_t size, const char *more)
+{
+    size_t n = strlen(text);
+
+    snprintf(text + n, size - n, "%s", more);
+}
+
+/* The levels of a header and of dotted keys below it count together. */
+static void test_toml_levels(void **state)
+{
+    eai_error err = EAI_ERROR_INIT;
+    eai_document *d = NULL;
+    char text[512] = "[";
+    (void)state;
+
+    for (int i = 0; i < 40; i++)
+        append(text, sizeof(text), i < 39 ? "a." : "a]\n");
+    for (int i = 0; i < 24; i++)
+        append(text, sizeof(text), i < 23 ? "b." : "b = 1\n");
+    eai_document_free(parse(text, EAI_DOCUMENT_TOML)); /* 64 */
+    append(text, sizeof(text), "b");
+    for (int i = 0; i < 24; i++)
+        append(text, sizeof(text), i < 23 ? ".c" : ".c = 1\n");
+    assert_fails(eai_document_parse(&d, text, strlen(text), EAI_DOCUMENT_TOML, "f", &err),
+                 EAI_ERR_FORMAT, &err, "more than 64 levels");
+}
+
 /* A key too long for "key: value" in YAML, with values of each kind behind it. */
 static void test_write_long_keys(void **state)
 {
@@ -329,11 +356,11 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_tree),       cmocka_unit_test(test_yaml),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_write),           cmocka_unit_test(test_write_hard_texts),
-        cmocka_unit_test(test_write_long_keys), cmocka_unit_test(test_load),
-        cmocka_unit_test(test_torture),
+        cmocka_unit_test(test_same_tree),   cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_write),       cmocka_unit_test(test_write_hard_texts),
+        cmocka_unit_test(test_toml_levels), cmocka_unit_test(test_write_long_keys),
+        cmocka_unit_test(test_load),        cmocka_unit_test(test_torture),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
