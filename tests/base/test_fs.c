@@ -18,21 +18,7 @@
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
 
-static char *folder;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    folder = eai_test_make_folder();
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    eai_test_remove_folder(folder);
-    return 0;
-}
+EAI_TEST_FOLDER
 
 /* "FOLDER/name"; one of eight static buffers. */
 static const char *in_folder(const char *name)

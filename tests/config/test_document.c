@@ -283,7 +283,7 @@ static void test_write_long_keys(void **state)
     eai_document_free(again);
 }
 
-static char *folder;
+EAI_TEST_FOLDER
 
 static void test_load(void **state)
 {
@@ -337,20 +337,6 @@ static void test_torture(void **state)
     (void)state;
 
     eai_test_torture(read_and_write, (void *)texts);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    folder = eai_test_make_folder();
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    eai_test_remove_folder(folder);
-    return 0;
 }
 
 int main(void)

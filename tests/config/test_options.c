@@ -230,7 +230,7 @@ static void test_bad_default(void **state)
                  "default of an option: rank: 0 is out of range");
 }
 
-static char *folder;
+EAI_TEST_FOLDER
 
 /* Writes a file in the folder; its path is borrowed, static. */
 static const char *file(const char *name, const char *text)
@@ -569,20 +569,6 @@ static void test_torture(void **state)
     (void)state;
     const char *path = config("{\"data\": \"x\", \"dtype\": \"f32\", \"learning-rate\": 0.25}");
     eai_test_torture(parse_all, W(path));
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    folder = eai_test_make_folder();
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    eai_test_remove_folder(folder);
-    return 0;
 }
 
 int main(void)

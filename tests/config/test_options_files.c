@@ -38,7 +38,7 @@ static const eai_options_command commands[] = {
     {"train", train_table}, {"eval", eval_table}, {"info", NULL}, {0}};
 static const eai_options_scope scope = {"EAITEST", "lora", "train", commands};
 
-static char *folder;
+EAI_TEST_FOLDER
 
 static char *W(const char *text)
 {
@@ -368,20 +368,6 @@ static void test_torture(void **state)
     eai_free(path);
     path = file("t.toml", "rnk = 1\n[profiles.dev]\nsteps = 2\n");
     eai_free(path);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    folder = eai_test_make_folder();
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    eai_test_remove_folder(folder);
-    return 0;
 }
 
 int main(void)

@@ -12,21 +12,7 @@
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define ABC   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
-static char *folder;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    folder = eai_test_make_folder();
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    eai_test_remove_folder(folder);
-    return 0;
-}
+EAI_TEST_FOLDER
 
 static void put(const char *name, const char *text)
 {

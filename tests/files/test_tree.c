@@ -13,21 +13,7 @@
 
 #include "base/io.h"
 
-static char *folder;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    folder = eai_test_make_folder();
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    eai_test_remove_folder(folder);
-    return 0;
-}
+EAI_TEST_FOLDER
 
 /* "FOLDER/name"; static, until the fourth call from now. */
 static const char *in(const char *name)

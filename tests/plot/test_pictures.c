@@ -8,21 +8,7 @@
 
 #include "plot/figure.h"
 
-static char *folder;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    folder = eai_test_make_folder();
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    eai_test_remove_folder(folder);
-    return 0;
-}
+EAI_TEST_FOLDER
 
 static picture draw(const eai_plot *plot, const char *name)
 {

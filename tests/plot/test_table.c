@@ -7,21 +7,7 @@
 #include <efficientai/fs.h>
 #include <efficientai/plot_table.h>
 
-static char *folder;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    folder = eai_test_make_folder();
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    eai_test_remove_folder(folder);
-    return 0;
-}
+EAI_TEST_FOLDER
 
 static eai_plot_table *parse(const char *text)
 {

@@ -54,6 +54,22 @@ const char *eai_test_model_path(void);
  */
 char *eai_test_make_folder(void);
 void eai_test_remove_folder(char *path);
+/* The variable `folder`, and make_folder and remove_folder, with which a group of tests begins and
+ * ends. */
+#define EAI_TEST_FOLDER                                                                            \
+    static char *folder;                                                                           \
+    static int make_folder(void **state)                                                           \
+    {                                                                                              \
+        (void)state;                                                                               \
+        folder = eai_test_make_folder();                                                           \
+        return 0;                                                                                  \
+    }                                                                                              \
+    static int remove_folder(void **state)                                                         \
+    {                                                                                              \
+        (void)state;                                                                               \
+        eai_test_remove_folder(folder);                                                            \
+        return 0;                                                                                  \
+    }
 /* "folder/name"; static, until the fourth call from now. */
 const char *eai_test_path(const char *folder, const char *name);
 
