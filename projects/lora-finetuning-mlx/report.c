@@ -164,6 +164,18 @@ static json_t *hashes(const report_facts *f, eai_error *err)
     return o;
 }
 
+/* Load, memory, heat and energy over the run, as far as the system tells; NULL without memory. */
+static json_t *machine(const eai_sample_summary *sum, eai_error *err)
+{
+    char *text = eai_sample_summary_to_json(sum);
+    json_t *o = text ? json_loads(text, 0, NULL) : NULL;
+
+    eai_free(text);
+    if (!o)
+        eai_error_set(err, EAI_ERR_NOMEM, "no memory for the report");
+    return o;
+}
+
 static json_t *make_json(const run_report *r, const report_facts *f, eai_error *err)
 {
     char when[EAI_CLOCK_ISO_SIZE];
@@ -182,7 +194,9 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
         return NULL;
     }
     json_t *files = hashes(f, err);
-    if (!files) {
+    json_t *watched = files ? machine(f->machine, err) : NULL;
+    if (!watched) {
+        json_decref(files);
         json_decref(o);
         return NULL;
     }
@@ -213,6 +227,7 @@ static json_t *make_json(const run_report *r, const report_facts *f, eai_error *
         json_object_set_new(o, "thermal",
                             json_pack("{s:s, s:f}", "worst", eai_thermal_name(f->heat.worst),
                                       "paused_seconds", f->heat.paused));
+    json_object_set_new(o, "machine", watched);
     json_object_set_new(o, "planned_bytes", memory(f->trainer));
     json_object_set_new(o, "sha256", files);
     return o;

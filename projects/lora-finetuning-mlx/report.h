@@ -3,6 +3,7 @@
 #define LORA_REPORT_H
 
 #include <efficientai/rows.h>
+#include <efficientai/sampler.h>
 #include <efficientai/trainer.h>
 
 #include "limits.h"
@@ -29,6 +30,7 @@ typedef struct report_facts {
     const eai_rows *train_rows, *valid_rows;
     uint64_t predicted_peak; /* bytes, before the first step */
     limits_heat heat;
+    const eai_sample_summary *machine;
     double seconds;
     bool interrupted;   /* --resume continues it */
     bool stopped_early; /* by --early-stopping-patience */

@@ -12,6 +12,7 @@
 #include <efficientai/hardware.h>
 #include <efficientai/log.h>
 #include <efficientai/progress.h>
+#include <efficientai/sampler.h>
 #include <efficientai/terminal.h>
 
 #include "commands.h"
@@ -289,6 +290,24 @@ const eai_option train_options[] = {
 };
 
 /* All that a run holds. */
+/* How the machine fares meanwhile, at most once a second, between two steps. */
+typedef struct machine_watch {
+    eai_meter *meter;
+    double next; /* when to look again */
+    eai_sample_summary sum;
+} machine_watch;
+
+static void look_at_machine(machine_watch *w)
+{
+    eai_sample sample;
+    double now = eai_clock_seconds();
+    if (now < w->next)
+        return;
+    eai_meter_read(&sample, w->meter);
+    eai_sample_summary_add(&w->sum, &sample);
+    w->next = now + 1;
+}
+
 typedef struct run {
     const train_args *args; /* = fitted, once the command runs */
     train_args fitted;      /* what was asked for, or less: limits.h */
@@ -302,6 +321,7 @@ typedef struct run {
     eai_evaluator *evaluator;
     eai_progress *progress;
     limits_heat heat;
+    machine_watch machine;
     run_report report;
     char *checkpoint;        /* folder */
     uint64_t rss_files;      /* resident pages of files (the program's) when the command started */
@@ -324,6 +344,7 @@ static void close_run(run *r)
 {
     eai_progress_abandon(r->progress);
     report_deinit(&r->report);
+    eai_meter_free(r->machine.meter);
     close_training(r);
     eai_rows_free(r->train_rows);
     eai_rows_free(r->valid_rows);
@@ -580,14 +601,19 @@ static eai_status after_step(run *r, const eai_train_step *s, eai_error *err)
 
 static eai_status loop(run *r, eai_error *err)
 {
+    EAI_TRY(eai_meter_create(&r->machine.meter, r->args->output, err));
+    look_at_machine(&r->machine);
     EAI_TRY(validate(r, err));
     while (!finished(r) && !session_interrupted) {
         eai_train_step step;
         EAI_TRY(eai_trainer_step(&step, r->trainer, err));
         EAI_TRY(after_step(r, &step, err));
+        look_at_machine(&r->machine);
         if (!finished(r))
             limits_cool(&r->heat, r->progress);
     }
+    r->machine.next = 0; /* however short it was, there are two */
+    look_at_machine(&r->machine);
     if (stopped_early(r))
         eai_progress_note(r->progress, "stopped early: %lld validations without a lower loss",
                           (long long)r->args->patience);
@@ -604,6 +630,7 @@ static eai_status save_all(run *r, eai_error *err)
         EAI_TRY(eai_trainer_restore_best(r->trainer, err));
     EAI_TRY(eai_adapter_save(r->s.adapter, a->output, a->session.model, err));
     report_facts facts = {.args = a,
+                          .machine = &r->machine.sum,
                           .session = &r->s,
                           .trainer = r->trainer,
                           .train = r->train,

@@ -164,6 +164,10 @@ def case_options_take_effect():
         done = train(*base, "--output", out, "--json", *words)
         report = json.loads(done.stdout.splitlines()[-1])
         assert report == report_of(out)
+        machine = report["machine"]  # two samples at least, what the system tells, nothing else
+        assert machine["samples"] >= 2 and all(v is not None for v in machine.values()), machine
+        if sys.platform == "linux":
+            assert machine["process_memory"]["max"] > 1e6 and 0 < machine["memory_available"]["min"], machine
         return tensors_of(out / ADAPTER), json.loads((out / "adapter_config.json").read_text())
 
     tensors, config = run("--steps", 2, "--rank", 3, "--alpha", 5)
