@@ -90,7 +90,7 @@ eai_status session_end(session *s, const session_args *args, const eai_command_c
     eai_error second = EAI_ERROR_INIT;
     if (!s->profile || (st != EAI_OK && st != EAI_ERR_CANCELLED))
         return st;
-    eai_profile_print(s->profile, ctx->progress);
+    eai_profile_print(s->profile, ctx->quiet ? stderr : ctx->progress); /* it was asked for */
     eai_status wrote =
         eai_profile_write_trace(s->profile, args->profile, st == EAI_OK ? err : &second);
     return st == EAI_OK ? wrote : st;

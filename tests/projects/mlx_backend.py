@@ -203,7 +203,7 @@ def plan_within(working_set, *words):
     argv = [TOOL, "lora-finetuning-mlx:train", "--model", TINY, "--data", WORK / "fit-data", "--output", WORK / "fit", "--plan", "--json",
             "--backend", "mlx", "--seq-len", 256, *words]
     done = subprocess.run(list(map(str, argv)), capture_output=True, text=True,
-                          env={**os.environ, "EAI_MLX_WORKING_SET": str(working_set)})
+                          env={**os.environ, "EAI_MLX_WORKING_SET": str(working_set), "EFFICIENTAI_LOG_FORMAT": "text"})
     return done, [line.split("working set is ")[1].split(": ")[1] for line in done.stderr.splitlines() if "working set is" in line and ": --" in line]
 
 
