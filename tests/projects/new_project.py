@@ -2,13 +2,16 @@
 """A new project builds and passes its tests at once: `efficientai new-project`, then CMake and ctest against the
 toolkit's build folder; as a plugin of the command and as a program of its own, in every shell that is here.
 
-    tests/projects/new_project.py BUILD        exit status 77 without CMake
+    tests/projects/new_project.py BUILD        exit status 77 without CMake, and with a sanitizer
 """
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+
+import builds
 
 failures = []
 
@@ -42,6 +45,9 @@ def main():
     program = os.path.join(build, "bin", "efficientai")
     if not shutil.which("cmake"):
         print("SKIPPED: no CMake")
+        return 77
+    if builds.is_sanitized(pathlib.Path(build)):
+        print("SKIPPED: a project of its own, without the sanitizer, cannot load a library with it")
         return 77
     with tempfile.TemporaryDirectory() as scratch:
         folder = os.path.join(scratch, "demo-one")
