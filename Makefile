@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 EAI_WERROR ?= OFF
 PREFIX ?= /usr/local
-TSAN_TESTS ?= -LE slow
+TSAN_TESTS ?= -LE slow -E '^ops\.(grad|second)|emulated'
 EFFICIENTAI := build/bin/efficientai
 CLANG_FORMAT = $$(command -v clang-format-14 || command -v clang-format)
 CLANG_TIDY = $$(command -v clang-tidy-14 || command -v clang-tidy)
@@ -99,7 +99,7 @@ clang: setup ## build everything with clang 14 as well, its warnings as errors (
 asan: setup ## every test with the address and undefined-behaviour sanitizers
 	@cmake --preset asan >/dev/null && cmake --build --preset asan -j $(JOBS) && sh tools/test.sh build-asan $(JOBS) $(ARGS)
 
-tsan: setup ## every test with the thread sanitizer, but those labelled slow (TSAN_TESTS= for these too)
+tsan: setup ## the tests with the thread sanitizer; TSAN_TESTS= for the slow ones and gradients too
 	@cmake --preset tsan >/dev/null && cmake --build --preset tsan -j $(JOBS) && sh tools/test.sh build-tsan $(JOBS) $(TSAN_TESTS) $(ARGS)
 
 coverage: setup ## line coverage of the tests, a page in build-coverage/report; fails below 85 % of src/
