@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include <efficientai/alloc.h>
-#include <efficientai/fs.h>
 #include <efficientai/log.h>
 #include <efficientai/log_search.h>
 #include <efficientai/sampler.h>
 #include <efficientai/terminal.h>
 
 #include "catalog.h"
+#include "places.h"
 
 #include "base/banned.h"
 
@@ -89,20 +89,16 @@ static void print_help(catalog *c, FILE *out)
 /* Becomes efficientai-WORD when PATH has such a program; returns when it has none. */
 static void try_external(char **argv)
 {
-    const char *path = getenv("PATH");
-    if (strchr(argv[0], '/'))
-        return;
-    while (path && *path) {
-        size_t length = strcspn(path, ":");
-        char *file = eai_asprintf("%.*s/efficientai-%s", (int)length, path, argv[0]);
-        if (file && length > 0 && access(file, X_OK) == 0 && !eai_fs_is_folder(file)) {
-            fflush(stdout);
-            execv(file, argv);
-            EAI_LOG(WARN, "command", "cannot run '%s': %s", file, strerror(errno));
-        }
-        eai_free(file);
-        path += length + (path[length] == ':');
+    char *name = strchr(argv[0], '/') ? NULL : eai_asprintf("efficientai-%s", argv[0]);
+    char *file = name ? places_program(name) : NULL;
+
+    if (file) {
+        fflush(stdout);
+        execv(file, argv);
+        EAI_LOG(WARN, "command", "cannot run '%s': %s", file, strerror(errno));
     }
+    eai_free(file);
+    eai_free(name);
 }
 
 /* ---- Finding what to run --------------------------------------------------------------------- */

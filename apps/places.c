@@ -101,6 +101,21 @@ char *places_source(void)
     return NULL;
 }
 
+char *places_program(const char *name)
+{
+    const char *path = getenv("PATH");
+
+    while (path && *path) {
+        size_t n = strcspn(path, ":");
+        char *file = eai_asprintf("%.*s/%s", (int)n, path, name);
+        if (file && n > 0 && access(file, X_OK) == 0 && !eai_fs_is_folder(file))
+            return file;
+        eai_free(file);
+        path += n + (path[n] == ':');
+    }
+    return NULL;
+}
+
 char *places_template(void)
 {
     char *source = places_source();

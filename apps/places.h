@@ -17,4 +17,7 @@ char *places_source(void);
 /* projects/template of the source tree, or PREFIX/share/efficientai/template. */
 char *places_template(void);
 
+/* The file of a program of this name on PATH. */
+char *places_program(const char *name);
+
 #endif

@@ -76,16 +76,10 @@ static eai_status check_file(const char *path, const eai_project *project, json_
                              const eai_command_context *ctx, eai_error *err)
 {
     size_t n_faults = 0;
-    size_t n = 0;
+    eai_options_command *commands = eai_project_tables(project);
 
-    while (project->commands[n].name)
-        n++;
-    eai_options_command *commands = eai_alloc_zeroed(n + 1, sizeof(*commands));
     if (!commands)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the options");
-    for (size_t i = 0; i < n; i++)
-        commands[i] =
-            (eai_options_command){project->commands[i].name, project->commands[i].options};
     eai_options_scope scope = {.project = project->name, .commands = commands};
     eai_status st =
         eai_options_check_file(&n_faults, path, &scope, faults ? add_fault : print_fault,

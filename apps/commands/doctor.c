@@ -87,25 +87,9 @@ static void look_libraries(finding *f, const check *c)
 /* ---- Programs on PATH --------------------------------------------------------------------------
  */
 
-/* The path of a program, NULL when PATH has none. New memory. */
-static char *find_program(const char *name)
-{
-    const char *path = getenv("PATH");
-
-    while (path && *path) {
-        size_t n = strcspn(path, ":");
-        char *file = eai_asprintf("%.*s/%s", (int)n, path, name);
-        if (file && n > 0 && access(file, X_OK) == 0 && !eai_fs_is_folder(file))
-            return file;
-        eai_free(file);
-        path += n + (path[n] == ':');
-    }
-    return NULL;
-}
-
 static void look_program(finding *f, const check *c)
 {
-    char *file = find_program(c->name);
+    char *file = places_program(c->name);
 
     say(f, file != NULL, file ? file : c->use);
     eai_free(file);
@@ -224,8 +208,8 @@ static eai_status print_table(const finding *findings, FILE *out, eai_error *err
  * NULL when there is nothing to install, or nothing known to do it. */
 static char *install_command(const finding *findings)
 {
-    char *apt = find_program("apt-get");
-    char *brew = find_program("brew");
+    char *apt = places_program("apt-get");
+    char *brew = places_program("brew");
     char *command = NULL;
 
     for (size_t i = 0; (apt || brew) && i < N_CHECKS; i++) {

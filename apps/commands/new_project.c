@@ -14,6 +14,7 @@
 
 #include <efficientai/alloc.h>
 #include <efficientai/fs.h>
+#include <efficientai/log.h>
 
 #include "catalog.h"
 #include "places.h"
@@ -189,6 +190,11 @@ static eai_status create(const char *template, const char *folder, const char *n
     eai_status st = copy_folder(&k, template, draft);
     if (st == EAI_OK && rename(draft, folder) != 0)
         st = eai_error_set_errno(err, "cannot make '%s'", folder);
+    if (st != EAI_OK) { /* nothing half-made stays; the first error is the one to tell */
+        eai_error second = EAI_ERROR_INIT;
+        if (eai_fs_remove_tree(draft, &second) != EAI_OK)
+            EAI_LOG(WARN, "new-project", "%s", second.message);
+    }
     eai_free(draft);
     return st;
 }

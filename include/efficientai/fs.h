@@ -104,14 +104,12 @@ EAI_API char *eai_path_join(const char *folder, const char *name);
  * environment names no home. The first that is set counts:
  *               the folder itself        its parent          below $HOME
  *     cache     $EFFICIENTAI_CACHE       $XDG_CACHE_HOME     .cache/efficientai
- *     config    $EFFICIENTAI_CONFIG_DIR  $XDG_CONFIG_HOME    .config/efficientai
  *     state     $EFFICIENTAI_STATE_DIR   $XDG_STATE_HOME     .local/state/efficientai
- * On macOS below $HOME: Library/Caches/efficientai, Library/Application Support/efficientai, state
- * in it. A parent that is no absolute path does not count.
- * Cache: downloads and prepared files, all of which can be made again. Config: what the user set.
- * State: what is remembered between runs. */
+ * On macOS below $HOME: Library/Caches/efficientai, Library/Application Support/efficientai/state.
+ * A parent that is no absolute path does not count.
+ * Cache: downloads and prepared files, all of which can be made again. State: what is remembered
+ * between runs. */
 EAI_API EAI_CHECKED eai_status eai_fs_cache_dir(char **out, eai_error *err);
-EAI_API EAI_CHECKED eai_status eai_fs_config_dir(char **out, eai_error *err);
 EAI_API EAI_CHECKED eai_status eai_fs_state_dir(char **out, eai_error *err);
 
 /* SHA-256 in lower-case hexadecimal, NUL-terminated. */

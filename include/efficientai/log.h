@@ -154,8 +154,7 @@ EAI_API EAI_CHECKED eai_status eai_log_to_file(const char *path, const eai_log_f
 EAI_API uint64_t eai_log_lost(void); /* lines that could not be written to the file */
 
 /* $EFFICIENTAI_LOG_FILE when it names a file, else efficientai.jsonl in
- * $XDG_STATE_HOME/efficientai/logs, else in ~/.local/state/efficientai/logs
- * (~/Library/Logs/efficientai on macOS). New memory (eai_free). */
+ * the folder logs of eai_fs_state_dir(). New memory (eai_free). */
 EAI_API EAI_CHECKED eai_status eai_log_default_path(char **out, eai_error *err);
 
 /* What a command-line program calls first: lines go to standard error, as text on a terminal and as

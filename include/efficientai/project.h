@@ -74,6 +74,10 @@ EAI_API int eai_command_run(const char *program, const eai_project *project,
 /* The project's command of that name, or NULL. */
 EAI_API const eai_command *eai_project_find_command(const eai_project *project, const char *name);
 
+/* The options of all its commands, for eai_options_scope: a new array (eai_free) that ends with a
+ * zero row; NULL: no memory. */
+EAI_API eai_options_command *eai_project_tables(const eai_project *project);
+
 /* Runs the command named by argv[0]; `program` and `separator` stand before its name in messages
  * ("efficientai lora-finetuning-mlx", ':'). Without a word it lists the commands and returns 2;
  * "--help" lists them and returns 0; an unknown name gives a "did you mean" and 2. */

@@ -702,6 +702,12 @@ static eai_status train(run *r, eai_error *err)
         return eai_error_set(err, EAI_ERR_CANCELLED, /* an earlier adapter there stays */
                              "stopped before the first step; nothing was saved");
     EAI_TRY(save_all(r, err));
+    EAI_LOG_FIELDS(INFO, "train",
+                   EAI_FIELDS(eai_log_integer("step", eai_trainer_steps_done(r->trainer)),
+                              eai_log_real("loss", report_last_loss(&r->report)),
+                              eai_log_real("tokens_per_s", report_rate(&r->report)),
+                              eai_log_text("output", a->output)),
+                   "adapter, checkpoint and report are saved");
     if (session_interrupted)
         return eai_error_set(err, EAI_ERR_CANCELLED,
                              "stopped after step %lld of %lld; saved, --resume continues",

@@ -20,12 +20,7 @@
 
 #include "base/banned.h"
 
-#ifdef __APPLE__
-#define HOME_LOGS "Library/Logs/efficientai"
-#else
-#define HOME_LOGS ".local/state/efficientai/logs"
-#endif
-#define FILE_NAME "efficientai.jsonl"
+#define FILE_NAME "logs/efficientai.jsonl" /* in the state folder */
 #define RUN_ID    "EFFICIENTAI_RUN_ID"
 
 static const char *variable(const char *name)
@@ -93,18 +88,15 @@ const char *eai_log_run_id(void)
 eai_status eai_log_default_path(char **out, eai_error *err)
 {
     const char *named = variable("EFFICIENTAI_LOG_FILE");
-    const char *state = variable("XDG_STATE_HOME");
-    const char *home = variable("HOME");
+    char *state = NULL;
     *out = NULL;
-    if (named && strcmp(named, "auto") != 0)
+    if (named && strcmp(named, "auto") != 0) {
         *out = eai_strdup(named);
-    else if (state && state[0] == '/') /* the specification: a relative one is to be ignored */
-        *out = eai_path_join(state, "efficientai/logs/" FILE_NAME);
-    else if (home)
-        *out = eai_path_join(home, HOME_LOGS "/" FILE_NAME);
-    else
-        return eai_error_set(err, EAI_ERR_NOT_FOUND,
-                             "no folder for log files: neither XDG_STATE_HOME nor HOME is set");
+    } else {
+        EAI_TRY(eai_fs_state_dir(&state, err));
+        *out = eai_path_join(state, FILE_NAME);
+        eai_free(state);
+    }
     return *out ? EAI_OK : eai_error_set(err, EAI_ERR_NOMEM, "no memory for the log file's name");
 }
 

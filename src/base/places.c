@@ -26,8 +26,6 @@ typedef struct place {
 /* clang-format off */
 static const place cache  = {"cache",  "EFFICIENTAI_CACHE",  "XDG_CACHE_HOME",
                              AT_HOME(".cache/efficientai", "Library/Caches/efficientai")};
-static const place config = {"config", "EFFICIENTAI_CONFIG_DIR", "XDG_CONFIG_HOME",
-                             AT_HOME(".config/efficientai", "Library/Application Support/efficientai")};
 static const place state  = {"state",  "EFFICIENTAI_STATE_DIR",  "XDG_STATE_HOME",
                              AT_HOME(".local/state/efficientai", "Library/Application Support/efficientai/state")};
 /* clang-format on */
@@ -55,11 +53,6 @@ static eai_status find_place(char **out, const place *p, eai_error *err)
 eai_status eai_fs_cache_dir(char **out, eai_error *err)
 {
     return find_place(out, &cache, err);
-}
-
-eai_status eai_fs_config_dir(char **out, eai_error *err)
-{
-    return find_place(out, &config, err);
 }
 
 eai_status eai_fs_state_dir(char **out, eai_error *err)

@@ -7,6 +7,7 @@
 #include <efficientai/project.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
@@ -112,6 +113,18 @@ static void log_origins(const eai_command *command, const eai_option_set *set)
     }
 }
 
+eai_options_command *eai_project_tables(const eai_project *project)
+{
+    size_t n = 0;
+
+    while (project->commands[n].name)
+        n++;
+    eai_options_command *tables = eai_alloc_zeroed(n + 1, sizeof(*tables));
+    for (size_t i = 0; tables && i < n; i++)
+        tables[i] = (eai_options_command){project->commands[i].name, project->commands[i].options};
+    return tables;
+}
+
 /* Where the command's options stand. */
 typedef struct place {
     eai_options_scope scope;
@@ -122,16 +135,9 @@ typedef struct place {
 static eai_status init_place(place *p, const eai_project *project, const eai_command *command,
                              eai_error *err)
 {
-    size_t n = 0;
-
-    while (project && project->commands[n].name)
-        n++;
-    p->commands = eai_alloc_zeroed(n + 2, sizeof(*p->commands));
+    p->commands = project ? eai_project_tables(project) : eai_alloc_zeroed(2, sizeof(*p->commands));
     if (!p->commands)
         return eai_error_set(err, EAI_ERR_NOMEM, "no memory for the options");
-    for (size_t i = 0; i < n; i++)
-        p->commands[i] =
-            (eai_options_command){project->commands[i].name, project->commands[i].options};
     if (!project)
         p->commands[0] = (eai_options_command){command->name, command->options};
     p->scope = (eai_options_scope){ENVIRONMENT_PREFIX, project ? project->name : NULL,
@@ -237,6 +243,9 @@ int eai_command_run(const char *program, const eai_project *project, const eai_c
     eai_status st = eai_options_wants_help(argc, argv)
                         ? print_command_help(program, command, stdout, &err)
                         : parse_and_run(program, project, command, argc, argv, &err);
+    if (eai_log_lost() > 0)
+        fprintf(stderr, "warning: %" PRIu64 " lines of the log could not be written to its file\n",
+                eai_log_lost());
     return report(st, &err);
 }
 

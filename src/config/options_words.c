@@ -54,12 +54,12 @@ static bool is_known(const options_parser *p, const char *section, const char *n
 static eai_status check_variable(options_parser *p, const char *variable)
 {
     size_t prefix = strlen(p->scope->env_prefix);
-    char *name = eai_arena_strndup(p->set->arena, variable, strcspn(variable, "="));
 
+    if (strncmp(variable, p->scope->env_prefix, prefix) != 0 || variable[prefix] != '_')
+        return EAI_OK;
+    char *name = eai_arena_strndup(p->set->arena, variable, strcspn(variable, "="));
     if (!name)
         return options__no_memory(p);
-    if (strncmp(name, p->scope->env_prefix, prefix) != 0 || name[prefix] != '_')
-        return EAI_OK;
     for (char *c = name; *c; c++)
         *c = (char)tolower((unsigned char)*c);
     char *section = name + prefix + 1;
