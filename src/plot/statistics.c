@@ -9,27 +9,12 @@
 #include <stdlib.h>
 
 #include <efficientai/alloc.h>
+#include <efficientai/stats.h>
 
 #include "base/banned.h"
 
 #define MAX_BINS 1000
 #define FEW_BINS 100 /* at most, when nobody asked for a number */
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(const double *sorted, size_t n, double q)
-{
-    double at = q * (double)(n - 1);
-    size_t i = (size_t)at;
-    if (i + 1 >= n)
-        return sorted[n - 1];
-    return sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]);
-}
 
 /* Freedman and Diaconis, "On the histogram as a density estimator: L2 theory", 1981: the width
  * 2 IQR / n^(1/3) follows the spread of the middle half, so that outliers do not widen the bins.
@@ -38,7 +23,8 @@ double plot__bin_width(const double *sorted, size_t n)
 {
     if (n < 2 || sorted[n - 1] <= sorted[0])
         return 0;
-    double width = 2 * (quantile(sorted, n, 0.75) - quantile(sorted, n, 0.25)) / cbrt((double)n);
+    double width = 2 * (eai_stats_quantile(sorted, n, 0.75) - eai_stats_quantile(sorted, n, 0.25)) /
+                   cbrt((double)n);
     if (width <= 0)
         width = (sorted[n - 1] - sorted[0]) / (log2((double)n) + 1);
     return width;
@@ -61,7 +47,7 @@ static double *sort_values(size_t *n, const eai_plot *plot)
         }
     }
     if (all)
-        qsort(all, *n, sizeof(*all), compare_doubles);
+        eai_stats_sort(all, *n);
     return all;
 }
 
