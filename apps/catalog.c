@@ -116,16 +116,26 @@ void catalog_open_plugins(catalog *c)
     eai_free(installed);
 }
 
+const eai_project *catalog_find_word(const char *word, size_t length)
+{
+    catalog *c = catalog_get();
+    char *name = eai_strndup(word, length);
+    const eai_project *project = name ? catalog_find_project(c, name) : NULL;
+
+    if (name && !project) {
+        catalog_open_plugins(c);
+        project = catalog_find_project(c, name);
+    }
+    eai_free(name);
+    return project;
+}
+
 eai_status catalog_open_project(const eai_project **out, const char *name, eai_error *err)
 {
     catalog *c = catalog_get();
     const char *near = NULL;
 
-    *out = catalog_find_project(c, name);
-    if (!*out) {
-        catalog_open_plugins(c);
-        *out = catalog_find_project(c, name);
-    }
+    *out = catalog_find_word(name, strlen(name));
     if (*out)
         return EAI_OK;
     for (size_t i = 0; !near && i < eai_registry_count(c->projects); i++)

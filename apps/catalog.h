@@ -45,6 +45,10 @@ void catalog_deinit(catalog *c);
 /* The program's catalog, for commands that are about projects; main() opens and closes it. */
 catalog *catalog_get(void);
 
+/* The group or project whose name the first `length` bytes of a word are; plugins are opened when
+ * it is not known without them. NULL: none. */
+const eai_project *catalog_find_word(const char *word, size_t length);
+
 /* The group or project of a name, plugins included; an unknown one is EAI_ERR_NOT_FOUND with a "did
  * you mean". */
 EAI_CHECKED eai_status catalog_open_project(const eai_project **out, const char *name,

@@ -131,24 +131,11 @@ static void offer_names(const request *r)
     offer_projects(r);
 }
 
-/* A project's or group's name, opening the plugins when it is not known without them. */
-static const eai_project *find_project(catalog *c, const char *word, size_t length)
-{
-    char *name = eai_strndup(word, length);
-    const eai_project *project = name ? catalog_find_project(c, name) : NULL;
-    if (name && !project) {
-        catalog_open_plugins(c);
-        project = catalog_find_project(c, name);
-    }
-    eai_free(name);
-    return project;
-}
-
 /* The operands of `man`: as the words that run a command. */
 static void offer_command_words(const request *r)
 {
     const char *before = r->n > 1 ? r->words[r->n - 2] : "";
-    const eai_project *project = find_project(r->catalog, before, strlen(before));
+    const eai_project *project = catalog_find_word(before, strlen(before));
     if (project)
         offer_commands_of(r, project, false);
     else
@@ -460,7 +447,7 @@ static void answer(request *r)
     } else {
         size_t length = strcspn(r->words[0], ":");
         bool colon = r->words[0][length] == ':';
-        r->project = find_project(r->catalog, r->words[0], length);
+        r->project = catalog_find_word(r->words[0], length);
         if (r->project && !colon && r->n == 2)
             offer_commands_of(r, r->project, false);
         if (!r->project || (!colon && r->n == 2))

@@ -163,20 +163,6 @@ static eai_status refuse(const char *word, eai_error *err)
     return EAI_ERR_USAGE;
 }
 
-/* The group or project that a word names, or NULL. */
-static const eai_project *find_project(const char *word, size_t length)
-{
-    catalog *c = catalog_get();
-    char *name = eai_strndup(word, length);
-    const eai_project *project = name ? catalog_find_project(c, name) : NULL;
-    if (name && !project) {
-        catalog_open_plugins(c);
-        project = catalog_find_project(c, name);
-    }
-    eai_free(name);
-    return project;
-}
-
 /* The page that words[0] names, or words[0] and words[1]; *taken of them. */
 static eai_status find_page(page *out, int *taken, int n, const char *const *words, eai_error *err)
 {
@@ -188,7 +174,7 @@ static eai_status find_page(page *out, int *taken, int n, const char *const *wor
     *out = (page){NULL, command, ' '};
     if (command || strcmp(words[0], "efficientai") == 0)
         return EAI_OK;
-    out->project = find_project(words[0], length);
+    out->project = catalog_find_word(words[0], length);
     if (!out->project)
         return refuse(words[0], err);
     if (!colon && n < 2)

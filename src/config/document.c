@@ -98,6 +98,16 @@ static eai_status grow_index(eai_document *d)
 
 /* ---- Building -------------------------------------------------------------------------------- */
 
+void document__append(eai_value *parent, eai_value *v)
+{
+    if (parent->last)
+        parent->last->next = v;
+    else
+        parent->first = v;
+    parent->last = v;
+    parent->n++;
+}
+
 eai_status document__add(eai_value **out, eai_document *d, eai_value *parent,
                          const document_key *key, document_place at)
 {
@@ -123,12 +133,7 @@ eai_status document__add(eai_value **out, eai_document *d, eai_value *parent,
         d->parents[slot] = parent;
         d->n_indexed++;
     }
-    if (parent->last)
-        parent->last->next = v;
-    else
-        parent->first = v;
-    parent->last = v;
-    parent->n++;
+    document__append(parent, v);
     *out = v;
     return EAI_OK;
 }

@@ -47,6 +47,8 @@ typedef struct document_key {
  * there already is an error. */
 eai_status document__add(eai_value **out, eai_document *d, eai_value *parent,
                          const document_key *key, document_place at);
+/* Makes `v` the last child. */
+void document__append(eai_value *parent, eai_value *v);
 /* The member of a table by the index. */
 eai_value *document__find(const eai_document *d, const eai_value *table, document_key key);
 

@@ -10,6 +10,7 @@
 #include <efficientai/alloc.h>
 
 #include "base/strbuf.h"
+#include "config/document_internal.h"
 #include "config/wrap.h"
 
 #include "base/banned.h"
@@ -253,12 +254,7 @@ static eai_value *add_child(eai_arena *a, eai_value *parent, const char *key)
         return NULL;
     v->key = copy;
     v->key_length = strlen(copy);
-    if (parent->last)
-        parent->last->next = v;
-    else
-        parent->first = v;
-    parent->last = v;
-    parent->n++;
+    document__append(parent, v);
     return v;
 }
 
